@@ -1,0 +1,268 @@
+"""The command `lake`: plan, run and look at a lake."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from lake.errors import LakeError
+from lake.settings import Settings, project_root
+
+if TYPE_CHECKING:
+    from lake.lake import Lake
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console(highlight=False)
+Address = Annotated[str, typer.Argument(help="<zone>.<name>, e.g. silver.texts")]
+
+
+def main() -> None:
+    """Entry point: an error of ours ends with its message, its next step and its own exit code."""
+    try:
+        app()
+    except LakeError as error:
+        Console(stderr=True, highlight=False).print(f"lake: {error}", markup=False, style="red")
+        raise SystemExit(error.exit_code) from None
+
+
+@app.command()
+def up() -> None:
+    """Start the embedded S3 server (for who has no bucket); its data and keys stay in .lake/s3."""
+    from lake.server import up as start
+
+    server = start(Settings.load())
+    console.print(f"{'started' if server.started else 'already up'}: {server.endpoint}  (data and keys: {Settings.load().state}/s3)", soft_wrap=True)
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded S3 server; its data stay."""
+    from lake.server import down as stop
+
+    console.print("stopped" if stop(Settings.load()) else "was not up")
+
+
+@app.command()
+def land(
+    source: Annotated[str | None, typer.Argument(help="source name, e.g. kafka")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help="files to bring in")] = None,
+    base: Annotated[Path | None, typer.Option(help="keep paths below this folder")] = None,
+    folder: Annotated[Path | None, typer.Option("--from", help="a whole folder laid out like samples/raw")] = None,
+) -> None:
+    """Bring raw files into the lake: whole, with their sha256, never over other bytes."""
+    from lake.lake import Lake
+    from lake.landing import land as bring
+    from lake.landing import land_folder
+
+    if (folder is None) == (source is None):
+        raise typer.BadParameter("give a SOURCE with FILES, or --from FOLDER")
+    with Lake.open() as lake:
+        done = land_folder(lake.store, folder) if folder else [bring(lake.store, source or "", files or [], base)]
+    for one in done:
+        console.print(f"{one.source:<22} {one.new:>5} files landed, {one.size / 1e6:.2f} MB; {one.known} lay there already")
+
+
+@app.command("plan")
+def show_plan(mermaid: Annotated[bool, typer.Option(help="the picture as Mermaid text")] = False) -> None:
+    """Print the order of the jobs and the picture, without starting Spark."""
+    from lake.plan import plan
+
+    whole = plan()
+    if mermaid:
+        console.print(whole.mermaid(), markup=False)
+        return
+    table = RichTable(box=None, pad_edge=False)
+    for name in ("", "address", "grain", "reads", "about"):
+        table.add_column(name)
+    for n, step in enumerate(whole.steps, 1):
+        grain = step.job.runs_on if step.job.runs_on != "spark" else step.job.grain + (f", {step.job.look_back} back" if step.job.look_back else "")
+        table.add_row(str(n), step.job.writes, grain, ", ".join(step.job.reads), step.about)
+    console.print(table)
+
+
+@app.command()
+def run(address: Address, full: Annotated[bool, typer.Option("--full", help="make it again from all its inputs; a model: train to the end")] = False) -> None:
+    """Run one job."""
+    from lake.plan import plan
+
+    step = plan().step(address)
+    _run_steps([step], full=full)
+
+
+@app.command()
+def rebuild(address: Address, downstream: Annotated[bool, typer.Option(help="and everything that depends on it")] = False) -> None:
+    """Make a table again from all its inputs, after its code or contract changed."""
+    from lake.plan import plan
+
+    whole = plan()
+    addresses = [address, *(whole.downstream(address) if downstream else [])]
+    _run_steps([whole.step(a) for a in addresses if not a.startswith("reports.")], full=True)
+
+
+def _run_steps(steps: list[Any], *, full: bool) -> None:
+    from lake.lake import Lake
+    from lake.run import load
+    from lake.run import run as run_one
+
+    code = 0
+    with Lake.open() as lake:
+        for step in steps:
+            with lake.writing(step.job.writes):
+                outcome = run_one(step, load(step), lake, full=full)
+            lake.say(step.job.writes, f"{outcome.sentence()}  [{outcome.seconds:.1f} s]")
+            if outcome.error:
+                Console(stderr=True, highlight=False).print(str(outcome.error), markup=False, style="red")
+                code = code or outcome.exit_code
+                break
+    raise SystemExit(code)
+
+
+@app.command()
+def nightly() -> None:
+    """Run the whole plan, in order, in one Spark; ends with a table and an exit code that tell the truth. Made for cron."""
+    raise SystemExit(_night(None))
+
+
+def _night(before: Callable[[Lake], None] | None) -> int:
+    from lake.lake import Lake
+    from lake.night import nightly as night_of
+    from lake.night import show
+
+    with Lake.open() as lake, lake.writing("night"):
+        if before:
+            before(lake)
+        night = night_of(lake)
+        show(night, console)
+        page = lake.settings.state / "reports" / "latest.html"
+        if page.exists():
+            console.print(f"page: {page}", soft_wrap=True)
+    return night.exit_code
+
+
+@app.command()
+def demo() -> None:
+    """The main job on the samples: land them, run a night, show where the page is. LAKE_SAMPLES names another folder of that layout."""
+    from lake.landing import land_folder
+
+    began = time.monotonic()
+    settings = Settings.load()
+    samples = settings.samples or project_root() / "samples" / "raw"
+    if settings.samples and "LAKE_ROOT" not in os.environ:
+        # Another pack has other bytes under the same names: it gets a root of its own beside the samples' one.
+        os.environ["LAKE_ROOT"] = f"s3a://lake/{samples.absolute().parent.name}-{samples.name}"
+
+    def bring(lake: Lake) -> None:
+        for one in land_folder(lake.store, samples):
+            lake.say(f"raw.{one.source}", f"{one.new} files landed, {one.size / 1e6:.2f} MB; {one.known} lay there already")
+
+    code = _night(bring)
+    console.print(f"demo: {time.monotonic() - began:.0f} s, exit code {code}")
+    root = Settings.load().root
+    look = "" if root == "s3a://lake" else f"LAKE_ROOT={root} "
+    console.print(f'look: {look}.venv/bin/lake sql "select * from gold.log_hourly limit 5"', soft_wrap=True)
+    raise SystemExit(code)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="a query; tables by address, e.g. gold.sensor_hourly")],
+    as_json: Annotated[bool, typer.Option("--json", help="rows as JSON lines")] = False,
+    rows: Annotated[int, typer.Option(help="print at most so many rows")] = 100,
+) -> None:
+    """Query the tables with DuckDB over delta-rs: no Spark start."""
+    from lake.lake import Lake
+    from lake.look import query as ask
+
+    with Lake.open() as lake:
+        result = ask(lake.store, query)
+    if as_json:
+        for row in result.to_pylist():
+            print(json.dumps(row, default=str, ensure_ascii=False))
+        return
+    table = RichTable(box=None, pad_edge=False)
+    for name in result.column_names:
+        table.add_column(name)
+    for row in result.slice(0, rows).to_pylist():
+        table.add_row(*["" if v is None else str(v) for v in row.values()])
+    console.print(table)
+    if result.num_rows > rows:
+        console.print(f"... {result.num_rows - rows:,} more rows; --rows N shows them")
+
+
+@app.command()
+def show(address: Address, rows: Annotated[int, typer.Option(help="rows to show")] = 5) -> None:
+    """What a table is and how it stands: columns, freshness, versions, the last verdict, a few rows."""
+    from lake.lake import Lake
+    from lake.look import describe
+
+    with Lake.open() as lake:
+        for part in describe(lake.store, address, rows):
+            console.print(part)
+
+
+@app.command()
+def rejects(address: Annotated[str | None, typer.Argument(help="one table only")] = None, rows: Annotated[int, typer.Option(help="show so many rows as well")] = 0) -> None:
+    """Rows that the gate set aside, by table and reason."""
+    from lake.lake import Lake
+    from lake.look import rejected
+
+    with Lake.open() as lake:
+        for part in rejected(lake.store, address, rows):
+            console.print(part)
+
+
+@app.command()
+def models(name: Annotated[str | None, typer.Argument(help="one model only")] = None) -> None:
+    """Model versions, their figures and what was decided about them."""
+    from lake.lake import Lake
+    from lake.look import model_versions
+
+    with Lake.open() as lake:
+        console.print(model_versions(lake.store, name))
+
+
+@app.command()
+def trace(address: Address, key: Annotated[str, typer.Argument(help="value of its first key column, e.g. a text_id")]) -> None:
+    """Where a row comes from: each run, table version, verdict, model and raw file that it depends on."""
+    from lake.lake import Lake
+    from lake.look import lineage
+
+    with Lake.open() as lake:
+        console.print(lineage(lake.store, address, key))
+
+
+@app.command()
+def restore(address: Address, to: Annotated[int, typer.Option("--to", help="table version to go back to")]) -> None:
+    """Undo: put an earlier version of a table back, its run number included; the next run takes in again what came after."""
+    from lake.lake import Lake
+    from lake.restore import restore as go_back
+
+    with Lake.open() as lake, lake.writing(address):
+        console.print(go_back(lake, address, to))
+
+
+@app.command()
+def doctor() -> None:
+    """Check this place: Java, jars, store, keys, conditional writes; says what to type where something is missing."""
+    from lake.doctor import findings
+
+    wrong = 0
+    for finding in findings(Settings.load()):
+        console.print(f"{'[green]ok  [/]' if finding.fine else '[red]no  [/]'} {finding.what}", soft_wrap=True)
+        if not finding.fine:
+            console.print(f"       next: {finding.next_step}", markup=False, soft_wrap=True)
+            wrong += 1
+    raise SystemExit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

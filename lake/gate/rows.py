@@ -1,0 +1,59 @@
+"""Keep or reject, row by row: the contract's row rules as one column of reasons, computed in the pass that writes the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lake.contract import Contract, RowRule
+
+REASONS = "_reasons"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The same rows twice, lazily: those that keep every rule, and those that break one, with `_reasons array<string>`."""
+
+    kept: DataFrame
+    rejected: DataFrame
+    rules: tuple[RowRule, ...]
+
+
+def split_rows(rows: DataFrame, contract: Contract) -> Split:
+    """Split rows by the contract's rules; a row that breaks several carries all of its reasons.
+
+    NULL breaks only `missing`: an absent value is neither out of range nor of a wrong shape. NaN is out of every range.
+    """
+    rules = tuple(contract.rules())
+    if not rules:
+        return Split(rows, rows.limit(0).withColumn(REASONS, F.array().cast("array<string>")), rules)
+    tagged = rows.withColumn(REASONS, reasons(rules))
+    return Split(tagged.where(F.size(REASONS) == 0).drop(REASONS), tagged.where(F.size(REASONS) > 0), rules)
+
+
+def reasons(rules: Sequence[RowRule]) -> Column:
+    """The names of the rules that a row breaks, in the contract's order, as array<string>."""
+    return F.array_compact(F.array(*[F.when(broken(rule), F.lit(rule.name)) for rule in rules]))
+
+
+def broken(rule: RowRule) -> Column:
+    """Whether a row breaks the rule: true or false, never null."""
+    column, value = rule.column, F.col(rule.column.name)
+    if rule.kind == "missing":
+        return value.isNull()
+    if rule.kind == "not_allowed":
+        wrong = ~value.isin(*(column.allowed or ()))
+    elif rule.kind == "wrong_shape":
+        wrong = ~value.rlike(f"^(?:{column.pattern})$")
+    else:
+        wrong = F.lit(False)
+        if column.minimum is not None:
+            wrong = wrong | (value < F.lit(column.minimum))
+        if column.maximum is not None:
+            wrong = wrong | (value > F.lit(column.maximum))  # NaN is larger than every number in Spark
+        if column.type in ("double", "float"):
+            wrong = wrong | F.isnan(value)
+    return F.coalesce(wrong, F.lit(False))

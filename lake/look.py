@@ -1,0 +1,200 @@
+"""Looking at a lake without Spark: SQL by DuckDB over delta-rs, a table's card, its rejects, its models, the lineage of a row."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from rich.console import RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+from rich.tree import Tree
+
+from lake import ops
+from lake.contract import Contract
+from lake.errors import ContractBroken, SourceMissing
+from lake.settings import ZONES
+from lake.store import Store
+from lake.table import Table
+
+_ADDRESS = re.compile(rf"\b({'|'.join(z for z in ZONES if z not in ('raw', 'models'))})\.([a-z][a-z0-9_]*)\b")
+
+
+def query(store: Store, sql: str) -> pa.Table:
+    """The result of a query whose tables are addresses; only the columns and files that it needs are read.
+
+    Raises:
+        SourceMissing: a table that it names is not there.
+        ContractBroken: DuckDB refuses the query.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for address in sorted({m[0] for m in _ADDRESS.finditer(sql)}):
+            zone, name = address.split(".")
+            table = Table(address, store)
+            if not table.exists():
+                raise SourceMissing(f"{address} is not there yet ({table.uri})", next_step=f"lake run {address}, or `lake plan` for what there is")
+            connection.register(f"{zone}__{name}", table.delta().to_pyarrow_dataset())
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {zone}; CREATE VIEW {zone}.{name} AS SELECT * FROM {zone}__{name}")
+        try:
+            return connection.sql(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise ContractBroken(f"DuckDB: {error}", next_step="mend the query; `lake show ADDRESS` lists columns") from None
+
+
+def describe(store: Store, address: str, rows: int = 5) -> list[RenderableType]:
+    """A table's card: what it is, how it stands, its columns, its last verdict, a few rows with personal data hidden."""
+    contract = Contract.load(address)
+    table = Table(address, store)
+    parts: list[RenderableType] = [Text.assemble((address, "bold"), "  ", contract.description or contract.name)]
+    if not table.exists():
+        return [*parts, Text(f"not there yet: lake run {address}", style="yellow")]
+    snapshot = table.snapshot()
+    found = ops.events(store, address)
+    last = next((e for e in reversed(found) if e.status in ("published", "restored")), None)
+    age = f", last published {last.at:%Y-%m-%d %H:%M} UTC by run {last.run}" if last else ""
+    parts.append(Text(f"version {snapshot.version}, {snapshot.rows:,} rows in {len(snapshot.files)} files, {sum(f.size for f in snapshot.files) / 1e6:.1f} MB{age}"))
+    if found and found[-1].status in ("refused", "failed"):
+        parts.append(Text(f"run {found[-1].run} {found[-1].status}: {found[-1].message}", style="red"))
+    parts.append(_columns(contract))
+    if last or found:
+        parts.append(_verdict(store, address, found[-1].run))
+    parts.append(_rows(store, contract, rows))
+    return parts
+
+
+def rejected(store: Store, address: str | None = None, rows: int = 0) -> list[RenderableType]:
+    """Rows set aside by runs that were published, by table and reason; the newest ones with their origin."""
+    found = ops.read(store, "rejects", [("address", "=", address)] if address else ())
+    counted = {a: ops.standing(ops.events(store, a), Table(a, store).last_run()).published for a in {r["address"] for r in found}}
+    found = [r for r in found if r["run"] in counted[r["address"]]]
+    groups: dict[tuple[str, str], int] = {}
+    for row in found:
+        for reason in row["reasons"]:
+            groups[row["address"], reason] = groups.get((row["address"], reason), 0) + 1
+    table = RichTable(box=None, pad_edge=False)
+    for name in ("address", "reason"):
+        table.add_column(name)
+    table.add_column("rows", justify="right")
+    for (where, reason), n in sorted(groups.items(), key=lambda g: (g[0][0], -g[1], g[0][1])):
+        table.add_row(where, reason, f"{n:,}")
+    parts: list[RenderableType] = [table if groups else Text("nothing was rejected")]
+    for row in sorted(found, key=lambda r: r["at"], reverse=True)[:rows]:
+        raw = row["row"] or (row["raw"] or b"").decode("utf-8", "backslashreplace")
+        origin = f"{row['source'] or row['address']} {row['file'] or ''}:{row['line'] or ''}"
+        parts.append(Text.assemble((f"{origin}  {', '.join(row['reasons'])}\n", "yellow"), raw[:500]))
+    return parts
+
+
+def model_versions(store: Store, name: str | None = None) -> RenderableType:
+    """Every model version with its figures and the newest decision about it."""
+    rows = ops.read(store, "models", [("name", "=", name)] if name else ())
+    newest: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for row in sorted(rows, key=lambda r: r["at"]):
+        newest[row["name"], row["version"]] = row
+    table = RichTable(box=None, pad_edge=False)
+    for title in ("model", "version", "status", "trained on", "accuracy", "macro F1", "why"):
+        table.add_column(title)
+    for (model, version), row in sorted(newest.items()):
+        figures = json.loads(row["metrics"])
+        shown = [f"{figures[k]:.4f}" if isinstance(figures.get(k), float) else "" for k in ("accuracy", "macro_f1")]
+        table.add_row(model, str(version), row["status"], f"{row['table']} version {row['table_version']}", *shown, row["reason"])
+    return table if newest else Text("no model yet: lake run models.intent")
+
+
+def lineage(store: Store, address: str, key: str) -> RenderableType:
+    """The chain behind one row: run, verdicts, input versions, model, and the raw file it came from.
+
+    Raises:
+        SourceMissing: no row has that key.
+    """
+    contract = Contract.load(address)
+    first = contract.key[0]
+    escaped = key.replace("'", "''")
+    found = query(store, f"SELECT * FROM {address} WHERE CAST({first} AS VARCHAR) = '{escaped}' LIMIT 1").to_pylist()
+    if not found:
+        raise SourceMissing(f"{address} has no row with {first} = {key}", next_step=f'lake sql "select {first} from {address} limit 5"')
+    row = found[0]
+    shown = {k: v for k, v in row.items() if contract.column(k).classification is None and not isinstance(v, list | dict)}
+    tree = Tree(Text.assemble((f"{address} {first}={key}", "bold"), "  ", json.dumps(shown, default=str, ensure_ascii=False)[:400]))
+    _grow(store, tree, address, key, row.get("run"), set())
+    return tree
+
+
+def _grow(store: Store, tree: Tree, address: str, key: str, run: int | None, seen: set[str]) -> None:
+    """Add what the rows of an address depend on, back to the raw files."""
+    if address in seen:
+        return
+    seen.add(address)
+    found = [e for e in ops.events(store, address) if e.status in ("published", "restored") and (run is None or e.run == run)]
+    if not found:
+        return
+    event = found[-1]
+    checks = ops.read(store, "checks", [("address", "=", address), ("run", "=", event.run)])
+    held = sum(c["success"] for c in checks)
+    tree = tree.add(f"{address} run {event.run}, {event.at:%Y-%m-%d %H:%M} UTC, version {event.version}, code {event.code}; the gate: {held} of {len(checks)} checks held")
+    for name, vector in event.inputs.items():
+        if isinstance(vector, list):
+            if not name.startswith("models.") and not _holds(store, name, key):
+                continue
+            branch = tree.add(f"{name} version {vector[1]}")
+            if name.startswith("models."):
+                for model in ops.read(store, "models", [("name", "=", name.split(".")[1]), ("version", "=", vector[1])])[:1]:
+                    branch.add(f"trained on {model['table']} version {model['table_version']}; {model['reason']}")
+            else:
+                _grow(store, branch, name, key, None, seen)
+        else:
+            tree.add(_raw_file(store, address, name, key, vector))
+
+
+def _holds(store: Store, address: str, key: str) -> bool:
+    """Whether a table may hold the row that a key came from: false only when it has row ids and this is none of them."""
+    names = {c.name for c in Contract.load(address).columns} & {"row_id", "text_id"}
+    if not names or not re.fullmatch(r"[0-9a-f]{32}", key):
+        return True
+    return bool(query(store, f"SELECT 1 FROM {address} WHERE {min(names)} = '{key}' LIMIT 1").num_rows)
+
+
+def _raw_file(store: Store, address: str, source: str, key: str, vector: Mapping[str, Any]) -> str:
+    """The raw file of a row, when the bronze table knows the key; else how many files its run read."""
+    found = query(store, f"SELECT file, edition, sha256, line FROM {address} WHERE row_id = '{key.replace(chr(39), chr(39) * 2)}' LIMIT 1").to_pylist()
+    if found:
+        f = found[0]
+        return f"{source} {f['file']} line {f['line']}, edition {f['edition']}, sha256 {f['sha256'][:16]}"
+    return f"{source}: {vector.get('files')} files"
+
+
+def _columns(contract: Contract) -> RichTable:
+    table = RichTable(box=None, pad_edge=False, title="columns", title_justify="left")
+    for name in ("name", "type", "meaning"):
+        table.add_column(name)
+    for c in contract.columns:
+        marks = [f"key {c.key_position}" if c.key_position else "", c.unit or "", f"[{c.classification}]" if c.classification else ""]
+        table.add_row(c.name, c.type + ("" if c.required else " ?"), " ".join([c.description, *filter(None, marks)]), style=None)
+    return table
+
+
+def _verdict(store: Store, address: str, run: int) -> RenderableType:
+    checks = ops.read(store, "checks", [("address", "=", address), ("run", "=", run)])
+    if not checks:
+        return Text(f"no verdict of run {run}")
+    text = Text(f"verdict of run {run}: {sum(c['success'] for c in checks)} of {len(checks)} checks held")
+    for c in checks:
+        if not c["success"]:
+            text.append(f"\n{c['severity']}: {c['message']}", style="red" if c["severity"] == "critical" else "yellow")
+    return text
+
+
+def _rows(store: Store, contract: Contract, rows: int) -> RenderableType:
+    columns = [c for c in contract.columns if c.classification is None][:12]
+    table = RichTable(box=None, pad_edge=False, title="a few rows", title_justify="left")
+    for c in columns:
+        table.add_column(c.name, overflow="ellipsis", max_width=40, no_wrap=True)
+    names = ", ".join(f'"{c.name}"' for c in columns)
+    for row in query(store, f"SELECT {names} FROM {contract.address} LIMIT {int(rows)}").to_pylist():
+        table.add_row(*["" if v is None else str(v) for v in row.values()])
+    return table

@@ -1,0 +1,1 @@
+"""Models: fine-tune on a pinned table version, register by evidence, score inside Spark. Importing it imports no torch."""

@@ -1,0 +1,135 @@
+"""One night: the whole plan in order, in one Spark JVM, past what failed, ending with a table and an exit code that tell the truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from lake import ops
+from lake.contract import Contract
+from lake.errors import LakeError
+from lake.lake import Lake
+from lake.plan import Plan, Step, plan
+from lake.run import Intent, Outcome, load, run, run_row
+from lake.upkeep import Tended, tend
+
+_FINE = ("published", "nothing")
+_CALL_SECONDS = 30  # a webhook that does not answer must not hold up the night's end
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """How a night went."""
+
+    id: str
+    outcomes: tuple[Outcome, ...]
+    tended: tuple[Tended, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is well; the failures' own code when they share one, else 1."""
+        codes = {o.exit_code for o in self.outcomes if o.exit_code}
+        return 0 if not codes else codes.pop() if len(codes) == 1 else 1
+
+    def sentence(self) -> str:
+        """The night in a line."""
+        counts = {s: sum(o.status == s for o in self.outcomes) for s in ("published", "nothing", "refused", "failed", "skipped")}
+        words = {"published": "published", "nothing": "had nothing new", "refused": "refused", "failed": "failed", "skipped": "skipped"}
+        return f"night {self.id}: " + ", ".join(f"{n} {words[s]}" for s, n in counts.items() if n)
+
+
+def nightly(lake: Lake, *, only: Sequence[str] = (), whole: Plan | None = None) -> Night:
+    """Run the plan; a job whose input failed tonight is skipped, everything else goes on. Reports come last, whatever happened."""
+    whole = whole or plan()
+    lake.night = lake.night or f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
+    outcomes: dict[str, Outcome] = {}
+    steps = [s for s in whole.steps if not only or s.job.writes in only]
+    for step in (s for s in steps if not s.job.writes.startswith("reports.")):
+        outcomes[step.job.writes] = _one(step, lake, outcomes)
+    tended = tend(lake) if not only else []
+    for t in tended:
+        lake.say(t.address, f"upkeep: {t.compacted} files compacted, {t.vacuumed} removed, {t.expired} rows expired")
+    for step in (s for s in steps if s.job.writes.startswith("reports.")):
+        outcomes[step.job.writes] = _one(step, lake, {})
+    night = Night(lake.night, tuple(outcomes.values()), tuple(tended))
+    if night.exit_code:
+        _call(lake, night)
+    return night
+
+
+def _one(step: Step, lake: Lake, so_far: Mapping[str, Outcome]) -> Outcome:
+    address = step.job.writes
+    missing = [r for r in step.job.reads if r in so_far and so_far[r].status not in _FINE]
+    if missing:
+        why = "; ".join(f"{r} {so_far[r].status}" for r in missing)
+        outcome = Outcome(address, "skipped", message=f"not touched tonight: {why}")
+        ops.append(lake.store, "runs", [run_row(step, Contract.load(address), lake, Intent(0, {}, False), "skipped", 0.0, message=outcome.message)])
+    else:
+        lake.say(address, step.about)
+        try:
+            with lake.writing(address):
+                outcome = run(step, load(step), lake)
+        except LakeError as error:
+            outcome = Outcome(address, "failed", message=error.what, error=error)
+        except Exception as error:
+            if not lake.jvm_died(error):
+                raise
+            lake.say(address, "the Spark JVM died; starting another and repeating the same intent")
+            with lake.writing(address):
+                outcome = run(step, load(step), lake)
+    lake.say(address, outcome.sentence() + (f"  [{outcome.seconds:.1f} s]" if outcome.seconds else ""))
+    if outcome.error and outcome.error.next_step:
+        lake.say(address, f"next: {outcome.error.next_step}")
+    return outcome
+
+
+def show(night: Night, console: Console) -> None:
+    """The night as a table."""
+    table = RichTable(title=night.sentence(), title_justify="left", box=None, pad_edge=False)
+    for name, side in (("address", "left"), ("status", "left"), ("rows in", "right"), ("kept", "right"), ("rejected", "right"), ("version", "right"), ("s", "right")):
+        table.add_column(name, justify=side)  # pyright: ignore[reportArgumentType]
+    colour = {"published": "green", "nothing": "dim", "skipped": "yellow", "refused": "red", "failed": "red"}
+    for o in night.outcomes:
+        figures = (f"{o.rows_in:,}", f"{o.rows_kept:,}", f"{o.rows_rejected:,}") if o.status == "published" else ("", "", "")
+        version = "" if o.version is None else str(o.version)
+        table.add_row(o.address, f"[{colour[o.status]}]{o.status}[/]", *figures, version, f"{o.seconds:.1f}")
+    console.print(table)
+    for o in night.outcomes:
+        if o.error:
+            console.print(f"{o.address}: {o.error}", markup=False, style="red")
+
+
+def _call(lake: Lake, night: Night) -> None:
+    """Tell the outside of a failed night: LAKE_ON_FAILURE is a webhook, or a command that gets the facts as JSON on its input."""
+    target = lake.settings.on_failure
+    if not target:
+        return
+    facts = json.dumps(
+        {
+            "night": night.id,
+            "root": lake.store.root,
+            "exit_code": night.exit_code,
+            "text": night.sentence(),
+            "outcomes": [{"address": o.address, "status": o.status, "message": o.message} for o in night.outcomes if o.status not in _FINE],
+        }
+    )
+    try:
+        if target.startswith(("http://", "https://")):
+            request = urllib.request.Request(target, facts.encode(), {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=_CALL_SECONDS):
+                pass
+        else:
+            # The command is the user's own setting; keys of ours are none of its business.
+            clean = {k: v for k, v in os.environ.items() if k not in ("LAKE_ACCESS_KEY", "LAKE_SECRET_KEY", "LAKE_PII_KEY")}
+            subprocess.run(target, shell=True, input=facts, text=True, timeout=_CALL_SECONDS, check=True, env=clean)
+    except (OSError, urllib.error.URLError, subprocess.SubprocessError) as error:
+        lake.say("lake", f"LAKE_ON_FAILURE could not be called: {type(error).__name__}: {error}")

@@ -1,0 +1,147 @@
+"""Our own book-keeping: the ops tables, written and read through delta-rs, so that a quiet night starts no Spark.
+
+Every table is append-only; the newest event of a run, a file edition or a model version tells how it stands. Rows of
+ops.rejects and ops.checks carry their run's number and count when that run is published.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+
+from lake.contract import Contract
+from lake.store import Store
+from lake.table import Table
+
+# ops tables only ever append, so two writers can land in either order; 30 days of log, checkpoints every 10 commits as Delta has it.
+_PROPERTIES = {"delta.logRetentionDuration": "interval 30 days", "delta.deletedFileRetentionDuration": "interval 7 days"}
+
+
+def now() -> datetime:
+    """This moment in UTC."""
+    return datetime.now(UTC)
+
+
+def append(store: Store, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append rows to `ops.<name>`; the table is made at its first row."""
+    append_to(store, f"ops.{name}", rows)
+
+
+def append_to(store: Store, address: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append rows to a small table that the driver writes by itself (ops, reports), made at its first row."""
+    if not rows:
+        return
+    made_at(store, address)
+    batch = pa.Table.from_pylist([dict(r) for r in rows], schema=Contract.load(address).schema)
+    write_deltalake(store.delta_uri(address), batch, mode="append", storage_options=store.delta_options())
+
+
+def made(store: Store, name: str) -> Table:
+    """The table `ops.<name>`, made empty when it is not there."""
+    return made_at(store, f"ops.{name}")
+
+
+def made_at(store: Store, address: str) -> Table:
+    """The table of an address that delta-rs writes, made empty when it is not there."""
+    table = Table(address, store)
+    if not table.exists():
+        contract = Contract.load(address)
+        DeltaTable.create(
+            store.delta_uri(address),
+            schema=contract.schema,
+            mode="ignore",
+            partition_by=[contract.partition] if contract.partition else None,
+            description=contract.description,
+            configuration=_PROPERTIES,
+            storage_options=store.delta_options(),
+        )
+    return table
+
+
+def read(store: Store, name: str, filters: Sequence[tuple[str, str, Any]] = (), columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Rows of `ops.<name>` that meet all filters (`("address", "=", "silver.texts")`); empty when there is no table yet."""
+    table = Table(f"ops.{name}", store)
+    if not table.exists():
+        return []
+    rows = table.delta().to_pyarrow_table(filters=list(filters) or None, columns=list(columns) if columns else None)
+    return rows.to_pylist()
+
+
+def erase(store: Store, name: str, address: str, run: int) -> None:
+    """Take out rows of an attempt at run `run` of `address` that never was published: its repeat writes them anew."""
+    table = Table(f"ops.{name}", store)
+    if table.exists():
+        table.delta().delete(f"address = '{address}' AND run = {int(run)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a run, as ops.runs holds it."""
+
+    address: str
+    run: int
+    status: str
+    at: datetime
+    inputs: Mapping[str, Any]
+    full: bool
+    code: str
+    contract: str
+    night: str | None
+    seconds: float | None
+    rows_in: int | None
+    rows_kept: int | None
+    rows_rejected: int | None
+    version: int | None
+    back_to: int | None
+    message: str | None
+
+
+def events(store: Store, address: str | None = None) -> list[Event]:
+    """Events of one address (or of all), oldest first."""
+    rows = read(store, "runs", [("address", "=", address)] if address else ())
+    found = [Event(**{**r, "inputs": json.loads(r["inputs"])}) for r in rows]
+    return sorted(found, key=lambda e: (e.at, e.run))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an address stands by its events: the inputs it has taken in, an intent left open, the next free number."""
+
+    taken: Mapping[str, Any]
+    published: frozenset[int]
+    open: Event | None
+    next_run: int
+    last: Event | None
+
+
+def standing(found: Iterable[Event], reached: int) -> Standing:
+    """How an address stands, given its events and the run number that its table has reached.
+
+    A run whose commit is in the table counts as published, also when the process died before it could say so.
+    """
+    taken: Mapping[str, Any] = {}
+    published: set[int] = set()
+    planned: dict[int, Event] = {}
+    ended: set[int] = set()
+    last: Event | None = None
+    for event in found:
+        if event.status == "planned":
+            planned[event.run] = event
+            continue
+        ended.add(event.run)
+        if event.status in ("published", "nothing", "restored"):
+            taken, last = event.inputs, event
+        if event.status == "published":
+            published.add(event.run)
+        if event.status == "restored":
+            published = {n for n in published if n <= (event.back_to or 0)} | {event.run}
+    open_ones = [e for n, e in sorted(planned.items()) if n not in ended]
+    top = max([*planned, *ended, reached, 0])
+    return Standing(taken, frozenset(published), open_ones[-1] if open_ones else None, top + 1, last)
+

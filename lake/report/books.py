@@ -1,0 +1,293 @@
+"""What the books say of a night: its runs, the rows set aside, the verdicts, and how fresh each table is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from lake import ops
+from lake.contract import Contract
+from lake.errors import ContractBroken
+from lake.ops import Event
+from lake.plan import Plan, Step
+from lake.report.masks import shown_bytes, shown_row, shown_text
+from lake.store import Store
+from lake.table import Table
+
+EXAMPLES = 3  # of each reason: the fourth says nothing that the first three did not
+_AT_ONCE = 8  # tables asked at the same time: on S3 each is a few round trips, and the page waits for all
+_BY_HAND = timedelta(hours=24)  # a page asked for by hand tells of the day before the last event
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How one address fared tonight."""
+
+    address: str
+    about: str
+    status: str  # published | nothing | refused | failed | skipped | restored | cut (begun, not ended) | absent (never made)
+    reads: tuple[str, ...]
+    run: int | None = None
+    version: int | None = None
+    rows_in: int | None = None
+    rows_kept: int | None = None
+    rows_rejected: int | None = None
+    seconds: float | None = None
+    message: str = ""
+    next_step: str = ""
+    at: datetime | None = None
+    last: Event | None = None  # the last event that published, tonight's or an older one
+
+    @property
+    def zone(self) -> str:
+        """The zone of its address."""
+        return self.address.split(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The name in its zone."""
+        return self.address.split(".")[1]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a person should look at it."""
+        return self.status in ("refused", "failed", "cut")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row set aside, as it may be shown."""
+
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Rows of one address set aside for one reason."""
+
+    address: str
+    reason: str
+    rows: int
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One expectation judged."""
+
+    rule: str
+    severity: str
+    success: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict on one batch of tonight."""
+
+    address: str
+    run: int
+    checks: tuple[Check, ...]
+
+    @property
+    def held(self) -> int:
+        """Checks that held."""
+        return sum(c.success for c in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Checks that did not, critical ones first."""
+        order = ("critical", "warning", "info")
+        return tuple(sorted((c for c in self.checks if not c.success), key=lambda c: (order.index(c.severity) if c.severity in order else 9, c.rule)))
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A table as it stands."""
+
+    address: str
+    version: int | None
+    rows: int | None
+    size: int | None
+    files: int | None
+    changed: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The raw files of one source that have been read."""
+
+    address: str
+    files: int
+    size: int
+
+
+def landed(store: Store) -> tuple[Landed, ...]:
+    """Files and bytes of each source, the newest edition of each path counted once."""
+    newest: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in ops.read(store, "files", [("status", "=", "read")], columns=["source", "path", "edition", "size"]):
+        place = (row["source"], row["path"])
+        newest[place] = max(newest.get(place, (0, 0)), (row["edition"], row["size"]))
+    sources = sorted({source for source, _ in newest})
+    return tuple(Landed(s, sum(a == s for a, _ in newest), sum(size for (a, _), (_, size) in newest.items() if a == s)) for s in sources)
+
+
+def of_night(events: Iterable[Event], night: str | None) -> list[Event]:
+    """The events of a night, oldest first; without a night those of the last day that has any."""
+    found = sorted(events, key=lambda e: (e.at, e.run))
+    if night is not None:
+        return [e for e in found if e.night == night]
+    return [e for e in found if e.at > found[-1].at - _BY_HAND] if found else []
+
+
+def runs(plan: Plan, events: Iterable[Event], night: str | None, standing: Mapping[str, int | None] | None = None) -> tuple[Ran, ...]:
+    """Every address of the plan with how it fared tonight, in plan order; reports, which are not done yet, apart.
+
+    `standing` are the tables' versions now: an address without an event tonight had nothing new, or was never made.
+    """
+    events = sorted(events, key=lambda e: (e.at, e.run))
+    tonight = of_night(events, night)
+    last = {e.address: e for e in events if e.status in ("published", "restored")}
+    ended = {e.address: e for e in tonight if e.status != "planned"}
+    begun = {e.address: e for e in tonight if e.status == "planned"}
+    found = list[Ran]()
+    for step in plan.steps:
+        address = step.job.writes
+        if step.job.writes.startswith("reports."):
+            continue
+        event = ended.get(address)
+        if event is None and address in begun:
+            cut = begun[address]
+            found.append(_ran(step, "cut", cut, last.get(address), "began, but never said how it ended; the next night takes it up again"))
+        elif event is None:
+            made = address in last or (standing or {}).get(address) is not None
+            found.append(_ran(step, "nothing" if made else "absent", None, last.get(address)))
+        else:
+            found.append(_ran(step, event.status, event, last.get(address)))
+    return tuple(found)
+
+
+def rejected(store: Store, ran: Sequence[Ran]) -> tuple[Rejected, ...]:
+    """Rows that tonight's runs set aside, by address and reason, most first; a row with two reasons counts under each."""
+    tonight = {(r.address, r.run) for r in ran if r.run and r.status in ("published", "refused")}
+    if not tonight or (table := Table("ops.rejects", store)) is None or not table.exists():
+        return ()
+    connection = duckdb.connect()
+    connection.register("rejects", table.delta().to_pyarrow_dataset())
+    connection.register("tonight", pa.table({"address": [a for a, _ in sorted(tonight)], "run": pa.array([n for _, n in sorted(tonight)], pa.int64())}))
+    # arg_min with a count keeps three payloads a group in memory, however many rows a bad file has.
+    found = connection.execute(
+        f"""
+        with told as (
+            select address, unnest(reasons) as reason, source, file, line, row, raw,
+                   concat_ws('|', file, lpad(cast(coalesce(line, 0) as varchar), 12, '0'), row_id) as place
+            from rejects semi join tonight using (address, run)
+            where address in ({", ".join("?" * len({a for a, _ in tonight}))})
+        )
+        select address, reason, count(*) as rows,
+               arg_min({{'source': source, 'file': file, 'line': line, 'row': row[:2000], 'raw': raw}}, place, {EXAMPLES}) as examples
+        from told group by all order by rows desc, address, reason
+        """,
+        sorted({a for a, _ in tonight}),
+    ).fetchall()
+    classified = {address: _classified(address) for address, *_ in found}
+    return tuple(Rejected(a, reason, rows, tuple(_example(e, classified[a]) for e in examples)) for a, reason, rows, examples in found)
+
+
+def judged(store: Store, ran: Sequence[Ran]) -> tuple[Judged, ...]:
+    """The verdicts on tonight's batches, in plan order; address, run and time tell a repeat from its first try."""
+    tonight = {r.address: r.run for r in ran if r.run and r.status in ("published", "refused")}
+    if not tonight:
+        return ()
+    rows = ops.read(store, "checks", [("address", "in", sorted(tonight))])
+    newest: dict[str, datetime] = {}
+    mine = [r for r in rows if r["run"] == tonight[r["address"]]]
+    for row in mine:
+        newest[row["address"]] = max(newest.get(row["address"], row["at"]), row["at"])
+    return tuple(
+        Judged(address, run, tuple(Check(r["rule"], r["severity"], r["success"], shown_text(r["message"], 400)) for r in mine if r["address"] == address and r["at"] == newest[address]))
+        for address, run in ((r.address, r.run) for r in ran)
+        if address in newest and run is not None
+    )
+
+
+def fresh(store: Store, addresses: Sequence[str]) -> tuple[Fresh, ...]:
+    """Each table as it stands now, asked side by side; a model is no table, its version is a champion's."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return tuple(pool.map(lambda address: _fresh(store, address), addresses))
+
+
+def _fresh(store: Store, address: str) -> Fresh:
+    table = Table(address, store)
+    if not table.exists():
+        return Fresh(address, None, None, None, None, None)
+    delta = table.delta()
+    adds = pa.record_batch(delta.get_add_actions(flatten=True)).to_pydict()
+    changed = delta.history(1)[0].get("timestamp")
+    return Fresh(
+        address,
+        delta.version(),
+        sum(n or 0 for n in adds["num_records"]),
+        sum(adds["size_bytes"]),
+        len(adds["size_bytes"]),
+        datetime.fromtimestamp(changed / 1000, UTC) if changed else None,
+    )
+
+
+def _ran(step: Step, status: str, event: Event | None, last: Event | None, message: str = "") -> Ran:
+    said, _, next_step = (message or (event.message if event else None) or "").partition("\n  next: ")
+    shown = (step.job.writes, step.about, status, step.job.reads)
+    if event is None:
+        return Ran(*shown, message=said, last=last)
+    return Ran(
+        *shown,
+        run=event.run or None,  # a skipped job writes run 0: it had none
+        version=event.version,
+        rows_in=event.rows_in,
+        rows_kept=event.rows_kept,
+        rows_rejected=event.rows_rejected,
+        seconds=event.seconds,
+        message=shown_text(said, 600),
+        next_step=shown_text(next_step, 300),
+        at=event.at,
+        last=last,
+    )
+
+
+def _classified(address: str) -> tuple[str, ...] | None:
+    """Columns of an address that hold personal or confidential data; None when nobody says which they are."""
+    try:
+        return tuple(c.name for c in Contract.load(address).columns if c.classification not in (None, "masked"))
+    except ContractBroken:
+        return None
+
+
+def _example(found: Mapping[str, Any], classified: tuple[str, ...] | None) -> Example:
+    place = " ".join(filter(None, [shown_text(found["file"] or "", 120), f"line {found['line']:,}" if found["line"] else ""]))
+    raw: bytes | None = found["raw"]
+    text = shown_bytes(raw) if raw is not None else shown_row(found["row"] or "", classified)
+    return Example(place or (found["source"] or ""), text)
+
+
+def inputs_of(event: Event | None) -> str:
+    """What a run read, in words: `silver.texts versions 3 to 4`, `12 files`."""
+    if event is None:
+        return ""
+    parts = list[str]()
+    for address, read in event.inputs.items():
+        if isinstance(read, Sequence) and not isinstance(read, str):
+            since, to = read
+            parts.append(f"{address} version {to}" if since is None or since == to else f"{address} versions {since + 1} to {to}" if to > since + 1 else f"{address} version {to}")
+        elif isinstance(read, Mapping) and "files" in read:
+            parts.append(f"{read['files']} file{'s' * (read['files'] != 1)} of {address}")
+        else:
+            parts.append(f"{address} {json.dumps(read)}")
+    return ", ".join(parts)

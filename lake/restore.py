@@ -1,0 +1,54 @@
+"""Restore: an undo that is a run of its own: the rows of an earlier version, under a new run number, with that version's inputs.
+
+Delta's RESTORE would leave the run number ahead of the data: what came after would never be taken in again. Here the commit
+carries the next run number and ops.runs says which inputs these rows had taken in, so that the next run takes in the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from lake import ops
+from lake.contract import Contract
+from lake.errors import SourceMissing
+from lake.lake import Lake
+from lake.plan import plan
+from lake.run import Intent, run_row
+from lake.table import Table
+
+
+def restore(lake: Lake, address: str, to: int) -> str:
+    """Put version `to` of a table back; says what was done. The rows are written again: a restore costs what the table weighs.
+
+    Raises:
+        SourceMissing: that version was not made by a run we know, or can't be read any more.
+    """
+    began = time.monotonic()
+    table, step = Table(address, lake.store), plan().step(address)
+    found = ops.events(lake.store, address)
+    made = [e for e in found if e.status in ("published", "restored") and e.version is not None and e.version <= to]
+    if not made or to >= (table.version() or 0):
+        known = ", ".join(f"{e.version} (run {e.run}, {e.at:%Y-%m-%d %H:%M})" for e in found if e.version is not None)
+        raise SourceMissing(f"{address} has no earlier version {to} that a run made; it is at {table.version()}", next_step=f"choose one of: {known or 'none'}")
+    then = made[-1]
+    standing = ops.standing(found, table.last_run())
+    spark = lake.spark()
+    transaction = table.begin(spark)
+    staged = table.stage(transaction, table.read(spark, to))
+    version = table.publish(spark, [staged], standing.next_run, replace="true")
+    intent = Intent(standing.next_run, then.inputs, False)
+    undone = [e.run for e in found if e.status == "published" and e.run > then.run]
+    message = f"version {to} (run {then.run}) put back; undone: {', '.join(map(str, undone)) or 'none'}"
+    row = run_row(step, Contract.load(address), lake, intent, "restored", began, message=message)
+    _forget_files(lake, address, undone)
+    ops.append(lake.store, "runs", [row | {"version": version, "back_to": then.run, "rows_kept": staged.rows, "inputs": json.dumps(then.inputs)}])
+    return f"{address}: {message}; now version {version}, {staged.rows:,} rows. The next run takes in again what came after."
+
+
+def _forget_files(lake: Lake, address: str, undone: list[int]) -> None:
+    """Files that the undone runs had read are unread again."""
+    ledger = Table("ops.files", lake.store)
+    if undone and ledger.exists():
+        inside = ", ".join(map(str, undone))
+        ledger.delta().delete(f"address = '{address}' AND run IN ({inside})")

@@ -1,0 +1,84 @@
+"""What a run says before, while and after it runs: its intent, its outcome, its row in ops.runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lake import ops
+from lake.contract import Contract
+from lake.errors import LakeError
+from lake.lake import Lake
+from lake.plan import Step
+from lake.sources.files import FileEdition
+
+Status = Literal["published", "nothing", "refused", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    address: str
+    status: Status
+    run: int | None = None
+    version: int | None = None
+    rows_in: int = 0
+    rows_kept: int = 0
+    rows_rejected: int = 0
+    seconds: float = 0.0
+    message: str = ""
+    error: LakeError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 when the table stands as it should, else the error's own code."""
+        return self.error.exit_code if self.error else 0
+
+    def sentence(self) -> str:
+        """The outcome in a line."""
+        if self.status == "published":
+            rejected = f", {self.rows_rejected:,} rejected" if self.rows_rejected else ""
+            return f"published run {self.run} as version {self.version}: {self.rows_kept:,} rows{rejected}{'; ' + self.message if self.message else ''}"
+        return f"{self.status}: {self.message}" if self.message else self.status
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a run is going to do, written down before it does it."""
+
+    run: int
+    inputs: Mapping[str, Any]  # address -> [since, to]; a raw source -> {"files": n, "bytes": n}
+    full: bool
+    files: tuple[FileEdition, ...] = ()
+    repeated: bool = False
+
+
+def run_row(
+    step: Step, contract: Contract, lake: Lake, intent: Intent, status: str, began: float, outcome: Outcome | None = None, message: str = ""
+) -> dict[str, Any]:
+    """A row of ops.runs."""
+    return {
+        "address": step.job.writes, "run": intent.run, "status": status, "at": ops.now(), "night": lake.night,
+        "seconds": None if status == "planned" else time.monotonic() - began,
+        "inputs": json.dumps(intent.inputs), "full": intent.full,
+        "rows_in": outcome.rows_in if outcome else None, "rows_kept": outcome.rows_kept if outcome else None,
+        "rows_rejected": outcome.rows_rejected if outcome else None, "version": outcome.version if outcome else None, "back_to": None,
+        "code": step.code, "contract": contract.hash, "message": (message or (outcome.message if outcome else "")) or None,
+    }  # fmt: skip
+
+
+def taken_of(inputs: Mapping[str, Any]) -> dict[str, int]:
+    """Versions that a run with these inputs had taken in, by address; raw sources have the ledger instead."""
+    return {a: v[1] for a, v in inputs.items() if isinstance(v, list)}
+
+
+def reached(point: str) -> None:
+    """A named point of a run. LAKE_HOLD_AT=<point> stops there until the process is killed: how the harness aims its kill -9."""
+    if os.environ.get("LAKE_HOLD_AT") == point:
+        print(f"holding at {point}", flush=True)
+        time.sleep(3600)

@@ -1,0 +1,437 @@
+"""Run one Spark job: read what is new at pinned versions, build, gate, commit once, record.
+
+The order of a run, and what a crash after each step leaves (recovery is the next run of the same address):
+
+    intent in ops.runs (and ops.files)   the same intent is run again under the same number
+    staged data files                    orphans that no version names; upkeep removes them
+    rows in ops.rejects, ops.checks      not counted, since their run is not published; written anew by the repeat
+    THE COMMIT (txnAppId = address, txnVersion = run number)
+    `published` in ops.runs              the repeat finds the number in the table and only finishes the books
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from lake import ops
+from lake.contract import Contract
+from lake.errors import BatchRefused, LakeError, RunFailed, SourceMissing
+from lake.job import Job
+from lake.lake import Lake
+from lake.plan import Step
+from lake.run.record import Intent, Outcome, reached, run_row, taken_of
+from lake.sources.files import FileEdition, discover
+from lake.table import Changes, Staged, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Build = Callable[..., Any]
+
+
+class TableRun:
+    """One Spark job on its way from intent to record."""
+
+    def __init__(self, step: Step, build: Build, lake: Lake) -> None:
+        self.step, self.job, self.build, self.lake = step, step.job, build, lake
+        self.table = Table(self.job.writes, lake.store)
+        self.contract = Contract.load(self.job.writes)
+        self.raw = [r for r in self.job.reads if r.startswith("raw.")]
+        self.began = time.monotonic()
+
+    # -- the story -------------------------------------------------------------------------------------------------
+
+    def go(self, *, full: bool) -> Outcome:
+        done = self.table.last_run()
+        standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
+        if standing.open is not None and standing.open.run <= done:
+            self._finish_books(standing.open)
+            standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
+        intent = self._intent(standing, full=full)
+        if isinstance(intent, Outcome):
+            return intent
+        spark = self.lake.spark().newSession()
+        try:
+            return self._publish(spark, intent)
+        except LakeError as error:
+            self._event(intent, "refused" if isinstance(error, BatchRefused) else "failed", message=str(error))
+            raise
+        except Exception as error:
+            if self.lake.jvm_died(error):
+                raise  # the night starts another JVM and repeats the same intent
+            wrong = _run_failed(self.step, error)
+            self._event(intent, "failed", message=str(wrong))
+            raise wrong from error
+
+    def _intent(self, standing: ops.Standing, *, full: bool) -> Intent | Outcome:
+        if standing.open is not None and not full:
+            event = standing.open
+            if event.code == self.step.code and event.contract == self.contract.hash:
+                self.lake.say(self.job.writes, f"run {event.run} was cut short: the same intent again")
+                ops.erase(self.lake.store, "rejects", event.address, event.run)
+                ops.erase(self.lake.store, "checks", event.address, event.run)
+                return Intent(event.run, event.inputs, event.full, self._planned_files(event.run), repeated=True)
+        taken = {} if full or standing.last is None else taken_of(standing.taken)
+        inputs: dict[str, Any] = {}
+        files: list[FileEdition] = []
+        for address in self.job.reads:
+            if address.startswith("raw."):
+                found = self._new_files(address, full=full or standing.last is None)
+                files += found
+                inputs[address] = {"files": len(found), "bytes": sum(f.size for f in found)}
+                continue
+            to = self.lake.version_of(address)
+            if to is None:
+                return Outcome(self.job.writes, "skipped", message=f"{address} is not there yet")
+            inputs[address] = [taken.get(address), to]
+        changed = bool(files) or any(isinstance(v, list) and v[0] != v[1] for v in inputs.values())
+        first = standing.last is None
+        if not changed and not full and not (first and not self.table.exists()):
+            return Outcome(self.job.writes, "nothing", message=self._stale(standing))
+        # A model that changed makes every prediction again; a table that was never published is made whole.
+        models_moved = any(a.startswith("models.") and v[0] != v[1] for a, v in inputs.items())
+        intent = Intent(standing.next_run, inputs, full or first or models_moved, tuple(files))
+        if files:
+            ops.append(self.lake.store, "files", [self._ledger_row(f, "planned", intent.run) for f in files])
+        self._event(intent, "planned")
+        reached(f"planned:{self.job.writes}")
+        return intent
+
+    def _publish(self, spark: SparkSession, intent: Intent) -> Outcome:
+        spark.conf.set("spark.databricks.delta.optimizeWrite.enabled", "true")  # one file a partition, not one a task
+        if group := self.contract.properties.get("rowsPerGroup"):
+            spark.conf.set("parquet.block.row.count.limit", group)
+        self.table.create(spark)
+        transaction = self.table.begin(spark)
+        built = self._built(spark, intent, transaction)
+        if built is None:
+            self._event(intent, "nothing")
+            return Outcome(self.job.writes, "nothing", run=intent.run, message="the inputs have new versions, but the same rows")
+        staged, verdict_rows = self._gated(spark, intent, transaction, built)
+        parts = [staged]
+        carried = built.carried(spark, self.table, transaction)
+        if carried is not None:
+            parts.append(self.table.stage(transaction, self.table.shaped(carried)))
+        reached(f"staged:{self.job.writes}")
+        version = self.table.publish(spark, parts, intent.run, replace=built.replace)
+        reached(f"committed:{self.job.writes}")
+        rows_in, rejected, message = verdict_rows
+        return self._record(intent, version, rows_in, staged.rows, rejected, message)
+
+    # -- what is new -----------------------------------------------------------------------------------------------
+
+    def _new_files(self, address: str, *, full: bool) -> list[FileEdition]:
+        """Files to read: new and changed ones, or all of them for a full run, which must not lose what the table holds already."""
+        source = Contract.load(address).source
+        if source is None:
+            raise SourceMissing(f"{address} names no place", next_step=f"add `servers` to schemas/raw/{address.split('.')[1]}.yaml")
+        known = self._known(address)
+        if not full:
+            return discover(self.lake.store, source, known)
+        found = discover(self.lake.store, source, {})
+        if gone := sorted(set(known) - {f.path for f in found}):
+            raise SourceMissing(
+                f"{len(gone)} files whose rows {self.job.writes} holds are gone from {source.location} ({', '.join(gone[:3])} ...): a rebuild would lose these rows",
+                next_step="land them again, or keep the table as it is",
+            )
+        return [replace(f, edition=known[f.path].edition + (known[f.path].sha256 != f.sha256)) if f.path in known else f for f in found]
+
+    def _known(self, address: str) -> dict[str, FileEdition]:
+        """Last editions that a published run has read, by path."""
+        rows = ops.read(self.lake.store, "files", [("source", "=", address), ("status", "=", "read")])
+        known: dict[str, FileEdition] = {}
+        for row in sorted(rows, key=lambda r: (r["edition"], r["at"])):
+            known[row["path"]] = _edition(row, "")
+        return known
+
+    def _planned_files(self, run: int) -> tuple[FileEdition, ...]:
+        rows = ops.read(self.lake.store, "files", [("address", "=", self.job.writes), ("run", "=", run), ("status", "=", "planned")])
+        return tuple(sorted((_edition(r, self.lake.file_uri(Contract.load(r["source"]).source, r["path"])) for r in rows), key=lambda f: (f.source, f.path)))
+
+    def _ledger_row(self, f: FileEdition, status: str, run: int, rows: int | None = None, rejected: int | None = None) -> dict[str, Any]:
+        mine = {"source": f.source, "path": f.path, "edition": f.edition, "size": f.size, "etag": f.etag, "sha256": f.sha256, "modified": f.modified}
+        return mine | {"status": status, "address": self.job.writes, "run": run, "at": ops.now(), "rows": rows, "rejected": rejected}
+
+    def _stale(self, standing: ops.Standing) -> str:
+        if standing.last is not None and standing.last.code != self.step.code:
+            return f"rows stand as older code made them; lake rebuild {self.job.writes}"
+        if standing.last is not None and standing.last.contract != self.contract.hash:
+            return f"rows stand as an older contract had them; lake rebuild {self.job.writes}"
+        return ""
+
+    # -- building --------------------------------------------------------------------------------------------------
+
+    def _built(self, spark: SparkSession, intent: Intent, transaction: Any) -> _Built | None:
+        if self.raw:
+            return self._from_files(spark, intent)
+        tables = [a for a in self.job.reads if not a.startswith("models.")]
+        if intent.full:
+            inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
+            return _Built(self._call(inputs, intent), replace="true")
+        changes = {a: self._changes(spark, a, *intent.inputs[a]) for a in tables}
+        if all(c is None or c.empty() for c in changes.values()):
+            return None
+        if self.job.grain == "whole":
+            inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
+            return _Built(self._call(inputs, intent), replace="true")
+        if self.job.grain == "slice":
+            return self._from_slices(spark, intent, tables, changes)
+        return self._from_rows(spark, intent, tables, changes)
+
+    def _changes(self, spark: SparkSession, address: str, since: int | None, to: int) -> Changes | None:
+        table = Table(address, self.lake.store)
+        if since == to:
+            return None
+        if since is None:  # an input that joined the job's reads after its last run
+            return Changes(table.read(spark, to), None)
+        return table.changed(spark, since, to)
+
+    def _from_files(self, spark: SparkSession, intent: Intent) -> _Built:
+        from pyspark.sql import functions as F
+
+        from lake.sources.read import read
+
+        parts: list[DataFrame] = []
+        for address in self.raw:
+            source = Contract.load(address).source
+            files = [f for f in intent.files if f.source == address]
+            if source is not None:
+                self.lake.say(self.job.writes, f"reading {len(files)} files, {sum(f.size for f in files) / 1e6:.1f} MB")
+                parts.append(read(spark, files, source, self.lake.store).withColumn("_source", F.lit(address)))
+        records = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
+        good = records.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
+        again = sorted({f.path for f in intent.files if f.edition > 1})
+        return _Built(
+            self._call([good], intent),
+            replace="true" if intent.full else None,
+            problems=records,
+            touched=None if intent.full or not again else lambda current: current.where(F.col("file").isin(again)).select(*self.contract.key),
+        )
+
+    def _from_rows(self, spark: SparkSession, intent: Intent, tables: Sequence[str], changes: Mapping[str, Changes | None]) -> _Built:
+        """New and changed rows, built; and the keys that they, and what is gone, had in the table."""
+        new = [c.new if (c := changes[a]) else Table(a, self.lake.store).read(spark, intent.inputs[a][1]).limit(0) for a in tables]
+        rows = self._call(new, intent)
+        if all(c is None or c.gone is None for c in changes.values()) and set(self.contract.key) & {"row_id", "text_id"}:
+            return _Built(rows)  # only rows that were never there, under ids of their own: nothing in the table can be touched
+        gone = [c.gone if (c := changes[a]) and c.gone is not None else n.limit(0) for a, n in zip(tables, new, strict=True)]
+        keys = rows.select(*self.contract.key).union(self._call(gone, intent).select(*self.contract.key)).distinct()
+        return _Built(rows, touched=lambda _: keys)
+
+    def _from_slices(self, spark: SparkSession, intent: Intent, tables: Sequence[str], changes: Mapping[str, Changes | None]) -> _Built:
+        """The slices that changes touch, whole, with the look-back before them at hand."""
+        from pyspark.sql import functions as F
+
+        column = self.contract.slice or ""
+        parts = [part.select(column) for c in changes.values() if c for part in (c.new, c.gone) if part is not None]
+        touched = {r[0] for r in reduce(lambda a, b: a.union(b), parts).distinct().collect()}
+        inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
+        known = sorted({r[0] for r in reduce(lambda a, b: a.union(b), [i.select(column) for i in inputs]).distinct().collect()})
+        built, needed = slices_to_build(touched, known, self.job)
+        self.lake.say(self.job.writes, f"building {len(built)} of {len(known)} slices")
+        rows = self._call([i.where(F.col(column).isin(needed)) for i in inputs], intent)
+        inside = ", ".join(f"'{d}'" for d in built)
+        return _Built(rows.where(F.col(column).isin(built)), replace=f"partitionValues['{column}'] in ({inside})")
+
+    def _call(self, inputs: Sequence[DataFrame], intent: Intent) -> DataFrame:
+        given: list[Any] = list(inputs)
+        for at, address in enumerate(self.job.reads):
+            if address.startswith("models."):
+                given.insert(at, self.lake.champion(address, intent.inputs[address][1]))
+        rows = self.build(*given)
+        from pyspark.sql import functions as F
+
+        lineage = {"run": intent.run, "input_version": next((v[1] for a, v in intent.inputs.items() if isinstance(v, list) and not a.startswith("models.")), None)}
+        extra = [n for n in lineage if n in {c.name for c in self.contract.columns} and n not in rows.columns]
+        return self.table.shaped(rows.select("*", *[F.lit(lineage[n]).cast("bigint").alias(n) for n in extra]))
+
+    # -- the gate --------------------------------------------------------------------------------------------------
+
+    def _gated(self, spark: SparkSession, intent: Intent, transaction: Any, built: _Built) -> tuple[Staged, tuple[int, int, str]]:
+        from pyspark.sql import Observation
+        from pyspark.sql import functions as F
+
+        from lake.gate.batch import check_batch
+        from lake.gate.rows import REASONS, reasons
+
+        rules = tuple(self.contract.rules())
+        tagged = built.rows.withColumn(REASONS, reasons(rules) if rules else F.array().cast("array<string>"))
+        seen = Observation("rows")
+        watched = tagged.observe(seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(F.size(REASONS) > 0, 1).otherwise(0)).alias("rejected"))
+        staged = self.table.stage(transaction, watched.where(F.size(REASONS) == 0).drop(REASONS))
+        figures = dict(seen.get)
+        rows, rejected = int(figures.get("rows") or 0), int(figures.get("rejected") or 0)
+        rejects = [tagged.where(F.size(REASONS) > 0)] if rejected else []
+        records = 0
+        if built.problems is not None:
+            problems = built.problems.where(F.col("_problem").isNotNull())
+            records = problems.count()
+            if records:
+                self._write_rejects(spark, intent, _problem_rows(problems))
+            good = built.problems.where(F.col("_problem").isNull())
+            self._must_reconcile(good, rows)
+        for part in rejects:
+            self._write_rejects(spark, intent, _rejected_rows(part, self.contract, REASONS))
+        self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + records:,}; judging")
+        verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + records)
+        at = ops.now()
+        ops.append(
+            self.lake.store,
+            "checks",
+            [
+                {
+                    "address": self.job.writes, "run": intent.run, "at": at, "rule": c.rule, "column": c.column, "severity": c.severity, "success": c.success,
+                    "observed": c.observed, "threshold": c.threshold, "unexpected": c.unexpected, "message": c.message,
+                }
+                for c in verdict.checks
+            ],
+        )  # fmt: skip
+        if verdict.refusals:
+            told = "; ".join(c.message for c in verdict.refusals)
+            raise BatchRefused(
+                f"{self.job.writes} run {intent.run}: the gate refused {staged.rows:,} rows: {told}",
+                next_step=f"lake show {self.job.writes}   # its last verdict; mend the data, or expectations/{self.job.writes.replace('.', '/')}.yaml",
+            )
+        return staged, (rows + records, rejected + records, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
+
+    def _must_reconcile(self, good: DataFrame, rows: int) -> None:
+        records = good.count()
+        if records != rows:
+            raise RunFailed(
+                f"{self.job.writes}: {records:,} good records were read, but build() made {rows:,} rows of them: bronze keeps one row a record",
+                next_step=f"take filters and joins out of {self.step.path}",
+            )
+
+    def _write_rejects(self, spark: SparkSession, intent: Intent, rows: DataFrame) -> None:
+        from pyspark.sql import functions as F
+
+        table = ops.made(self.lake.store, "rejects")
+        contract = Contract.load("ops.rejects")
+        given = {"address": F.lit(self.job.writes), "run": F.lit(intent.run), "at": F.lit(ops.now())}
+        have = set(rows.columns)
+        chosen = [(given.get(c.name) if c.name in given else F.col(c.name) if c.name in have else F.lit(None)).cast(c.type).alias(c.name) for c in contract.columns]
+        rows.select(*chosen).write.format("delta").mode("append").save(table.uri)
+
+    # -- the books -------------------------------------------------------------------------------------------------
+
+    def _record(self, intent: Intent, version: int, rows_in: int, kept: int, rejected: int, message: str) -> Outcome:
+        self._close_files(intent.run, intent.files)
+        outcome = Outcome(self.job.writes, "published", intent.run, version, rows_in, kept, rejected, message=message)
+        self._event(intent, "published", outcome=outcome)
+        return outcome
+
+    def _close_files(self, run: int, files: Sequence[FileEdition]) -> None:
+        """Write the files of a published run into the ledger as read, with what became of each."""
+        if not files:
+            return
+        rejected: dict[str, int] = {}
+        for row in ops.read(self.lake.store, "rejects", [("address", "=", self.job.writes), ("run", "=", run)], columns=["file"]):
+            rejected[row["file"]] = rejected.get(row["file"], 0) + 1
+        rows = self._rows_by_file([f.path for f in files])
+        ops.append(self.lake.store, "files", [self._ledger_row(f, "read", run, rows.get(f.path, 0), rejected.get(f.path, 0)) for f in files])
+
+    def _rows_by_file(self, paths: Sequence[str]) -> dict[str, int]:
+        import pyarrow.compute as pc
+
+        files = self.table.delta().to_pyarrow_table(columns=["file"])["file"]
+        return {r["values"]: r["counts"] for r in pc.value_counts(files).to_pylist() if r["values"] in set(paths)}
+
+    def _finish_books(self, event: ops.Event) -> None:
+        """The commit is in the table, but its process died before it could say so: say it now, under the same number."""
+        self.lake.say(self.job.writes, f"run {event.run} had committed: finishing its books")
+        files = self._planned_files(event.run)
+        self._close_files(event.run, files)
+        counted = len(ops.read(self.lake.store, "rejects", [("address", "=", event.address), ("run", "=", event.run)], columns=["run"]))
+        intent = Intent(event.run, event.inputs, event.full, files)
+        self._event(intent, "published", outcome=Outcome(event.address, "published", event.run, self.table.version(), rows_rejected=counted, message="finished after a crash"))
+
+    def _event(self, intent: Intent, status: str, *, outcome: Outcome | None = None, message: str = "") -> None:
+        ops.append(self.lake.store, "runs", [run_row(self.step, self.contract, self.lake, intent, status, self.began, outcome, message)])
+
+
+@dataclass(frozen=True)
+class _Built:
+    """Rows to publish, and what they replace: a condition on AddFile, or keys whose rows in the table go."""
+
+    rows: DataFrame
+    replace: str | None = None
+    problems: DataFrame | None = None
+    touched: Callable[[DataFrame], DataFrame] | None = None
+
+    def carried(self, spark: SparkSession, table: Table, transaction: Any) -> DataFrame | None:
+        """Rows that share a data file with a touched key but are not touched themselves: they are written again beside the new ones.
+
+        Sets `replace` to the files that hold touched keys; None when no file does.
+        """
+        if self.touched is None:
+            return None
+        from pyspark.sql import functions as F
+
+        key = list(table.contract.key)
+        current = table.read(spark, int(transaction.snapshot().version()))
+        keys = self.touched(current).distinct()
+        files = [r[0] for r in current.select(*key, F.col("_metadata.file_name").alias("_file")).join(keys, key, "left_semi").select("_file").distinct().collect()]
+        if not files:
+            return None
+        inside = ", ".join(f"'{f}'" for f in sorted(files))
+        object.__setattr__(self, "replace", f"element_at(split(path, '/'), -1) in ({inside})")
+        return current.where(F.col("_metadata.file_name").isin(files)).join(keys, key, "left_anti")
+
+
+def slices_to_build(touched: set[Any], known: Sequence[Any], job: Job) -> tuple[list[Any], list[Any]]:
+    """(slices to build, slices to read for them), given the slices that changes touch and all that the inputs have, sorted.
+
+    A slice depends on rows from `look_back` before its start. So a change reaches later slices that start within look_back
+    after the changed slice ends, and a slice needs earlier ones back to the one that holds (start - look_back). Where a
+    slice ends is not known, only where the next one starts: that makes a slice too many at most, never one too few.
+    """
+    back = job.look_back_time
+    built, needed = set(touched), set(touched)
+    if back:
+        for slice_ in touched:
+            following = [k for k in known if k > slice_]
+            if following:
+                built |= {k for k in following if _days(k, following[0]) <= back}
+        for slice_ in built:
+            earlier = [k for k in known if k < slice_]
+            needed |= {slice_} | {k for k in earlier if _days(slice_, k) < back}
+            needed |= {next(iter([k for k in reversed(earlier) if _days(slice_, k) >= back]), slice_)}
+    return sorted(built), sorted(needed)
+
+
+def _days(later: date, earlier: date) -> Any:
+    return later - earlier
+
+
+def _problem_rows(records: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return records.select(F.col("_source").alias("source"), "row_id", "file", "edition", "line", "offset", F.split("_problem", ";").alias("reasons"), F.col("_raw").alias("raw"))
+
+
+def _rejected_rows(rows: DataFrame, contract: Contract, reasons: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    names = [c.name for c in contract.columns]
+    origin = [c for c in ("source", "file", "edition", "line", "offset") if c in names]
+    key = F.concat_ws(",", *[F.col(k).cast("string") for k in contract.key]).alias("row_id")
+    return rows.select(key, *origin, F.col(reasons).alias("reasons"), F.to_json(F.struct(*names)).alias("row"))
+
+
+def _edition(row: Mapping[str, Any], uri: str) -> FileEdition:
+    modified: datetime = row["modified"]
+    return FileEdition(row["source"], row["path"], row["edition"], row["size"], row["etag"], row["sha256"], modified, uri)
+
+
+def _run_failed(step: Step, error: Exception) -> LakeError:
+    """The job's own error as ours: its first line, and the line of the job file it came from."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(step.path)]
+    place = f"{step.path}:{frames[-1].lineno}" if frames else str(step.path)
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return RunFailed(f"{step.job.writes} failed at {place}: {type(error).__name__}: {first[:500]}", next_step=f"mend it, then: lake run {step.job.writes}")

@@ -1,0 +1,227 @@
+"""The embedded S3 server for whoever has no bucket: S3Proxy on the JVM that Spark needs anyway, with its data in `.lake/s3`."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from filelock import FileLock
+
+from lake.errors import SettingsWrong, StoreUnreachable
+from lake.settings import Settings
+
+BUCKET = "lake"
+START_SECONDS = 60.0  # 2.4 s on an idle machine; 15 s were seen with both cores taken
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running embedded server: where it listens, and with which keys."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    pid: int
+    started: bool  # by this very call
+
+
+def up(settings: Settings) -> Server:
+    """Start the embedded server, or find it running; its port, keys and bucket are made when they are not there.
+
+    Raises:
+        SettingsWrong: the server's jar or Java is not there.
+        StoreUnreachable: the server did not answer in time; the end of its log is in the message.
+    """
+    folder = _folder(settings)
+    with FileLock(folder / "lock"):
+        running = _running(folder)
+        if running is not None:
+            keys = _read(folder)
+            if keys is not None and _healthy(keys):
+                return Server(keys["endpoint"], keys["access_key"], keys["secret_key"], running, started=False)
+            _end(folder)  # alive, yet it does not answer
+        keys = _keys(folder)
+        process = _start(settings, folder, keys)
+        _wait_until_healthy(process, folder, keys)
+        return Server(keys["endpoint"], keys["access_key"], keys["secret_key"], process.pid, started=True)
+
+
+def down(settings: Settings) -> bool:
+    """End the embedded server that this folder of state started; False when none ran."""
+    folder = _folder(settings)
+    with FileLock(folder / "lock"):
+        return _end(folder)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Server]:
+    """The embedded server for the length of a block; one that ran before is left running."""
+    server = up(settings)
+    try:
+        yield server
+    finally:
+        if server.started:
+            down(settings)
+
+
+def credentials(settings: Settings) -> tuple[str, str, str]:
+    """Endpoint, access key and secret key of the embedded server, as its first start wrote them.
+
+    Raises:
+        StoreUnreachable: it was never started.
+    """
+    keys = _read(settings.state / "s3")
+    if keys is None:
+        raise StoreUnreachable(
+            f"{settings.root} is on the embedded S3 server, which has never been started here ({settings.state / 's3'})",
+            next_step="lake up     (or set LAKE_ROOT to a folder, or LAKE_ENDPOINT, LAKE_ACCESS_KEY and LAKE_SECRET_KEY)",
+        )
+    return keys["endpoint"], keys["access_key"], keys["secret_key"]
+
+
+def _folder(settings: Settings) -> Path:
+    folder = settings.state / "s3"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "data").mkdir(exist_ok=True)
+    return folder
+
+
+def _read(folder: Path) -> dict[str, str] | None:
+    try:
+        return json.loads((folder / "credentials.json").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _keys(folder: Path) -> dict[str, str]:
+    """The keys of the first start, and a port that is free now: the old one if it still is, so that old sessions find it again."""
+    keys = _read(folder) or {"access_key": secrets.token_hex(10), "secret_key": secrets.token_hex(20)}
+    old = keys.get("endpoint", "").rpartition(":")[2]
+    keys["endpoint"] = f"http://127.0.0.1:{_free_port(int(old) if old else 0)}"
+    _write_privately(folder / "credentials.json", json.dumps(keys, indent=1))
+    return keys
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StoreUnreachable("no port of 127.0.0.1 is free for the embedded S3 server", next_step="end some local servers and try again")
+
+
+def _write_privately(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(text)
+    os.replace(beside, path)
+
+
+def _start(settings: Settings, folder: Path, keys: dict[str, str]) -> subprocess.Popen[bytes]:
+    java = os.path.join(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else shutil.which("java")
+    if not java:
+        raise SettingsWrong("the embedded S3 server needs Java 17 or newer, and there is no `java`", next_step="make set-up    (it prints the line that installs Java)")
+    jars = sorted((settings.state / "jars" / "server").glob("s3proxy-*.jar"))
+    if not jars:
+        raise SettingsWrong(f"there is no s3proxy jar in {settings.state / 'jars' / 'server'}", next_step="make set-up")
+    # The keys go by a file of mode 600: an argument would show in the process list.
+    properties = {
+        "s3proxy.endpoint": keys["endpoint"],
+        "s3proxy.authorization": "aws-v2-or-v4",
+        "s3proxy.identity": keys["access_key"],
+        "s3proxy.credential": keys["secret_key"],
+        "jclouds.provider": "filesystem-nio2",
+        "jclouds.filesystem.basedir": str(folder / "data"),
+    }
+    _write_privately(folder / "s3proxy.properties", "".join(f"{k}={v}\n" for k, v in properties.items()))
+    with open(folder / "server.log", "ab") as log:
+        process = subprocess.Popen(
+            [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", str(jars[-1]), "--properties", str(folder / "s3proxy.properties")],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder,
+        )  # fmt: skip
+    (folder / "pid").write_text(json.dumps({"pid": process.pid, "born": _born(process.pid)}))
+    return process
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], folder: Path, keys: dict[str, str]) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        if _healthy(keys):
+            return
+        time.sleep(0.1)
+    _end(folder)
+    tail = (folder / "server.log").read_text(errors="replace")[-1500:]
+    raise StoreUnreachable(f"the embedded S3 server did not answer at {keys['endpoint']} within {START_SECONDS:.0f} s; the end of its log:\n{tail}", next_step="lake up")
+
+
+def _healthy(keys: dict[str, str]) -> bool:
+    """Whether the server answers to these keys; its bucket is there afterwards."""
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        if probe.connect_ex(("127.0.0.1", int(keys["endpoint"].rpartition(":")[2]))):
+            return False
+    client = boto3.client(
+        "s3", endpoint_url=keys["endpoint"], aws_access_key_id=keys["access_key"], aws_secret_access_key=keys["secret_key"], region_name="us-east-1",
+        config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+    )  # fmt: skip
+    try:
+        if BUCKET not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=BUCKET)
+        return True
+    except (BotoCoreError, ClientError):
+        return False
+
+
+def _running(folder: Path) -> int | None:
+    """The pid of our own live server: the process that the pid file names, and born when it says, since pids are used again."""
+    try:
+        note = json.loads((folder / "pid").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return note["pid"] if _born(note["pid"]) == note["born"] else None
+
+
+def _born(pid: int) -> str | None:
+    """When a process started, as its system tells it; None when it lives no more (or is a zombie)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    except FileNotFoundError:
+        pass
+    if Path("/proc/self/stat").exists():
+        return None
+    seen = subprocess.run(["ps", "-o", "lstart=,state=", "-p", str(pid)], capture_output=True, text=True, check=False)  # macOS: untried
+    words = seen.stdout.split()
+    return " ".join(words[:-1]) if words and not words[-1].startswith("Z") else None
+
+
+def _end(folder: Path) -> bool:
+    pid = _running(folder)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + 10
+        while _running(folder) is not None and time.monotonic() < end:
+            time.sleep(0.05)
+        if _running(folder) is not None:
+            os.kill(pid, signal.SIGKILL)
+    (folder / "pid").unlink(missing_ok=True)
+    return pid is not None

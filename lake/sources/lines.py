@@ -1,0 +1,157 @@
+"""Text lines by a pattern: one record per line, or per event when an event goes over several lines (stack traces).
+
+Options of the raw contract:
+    begins    regular expression; a physical line that it matches at its start begins a record, any other continues the
+              record before it. Without it every line is a record. Lines before the first beginning are one reject,
+              `no_begin`.
+    pattern   regular expression with a named group per field, over the record's whole text; no match: `pattern`.
+    year      {field, first, rotated}: the field is a time without a year (BSD syslog). `first` is the year of a file's
+              first record; where the file's path holds the day of its rotation (`auth.log-20260312`), the expression
+              `rotated`, with a group each for year, month and day, finds it, and the first record is of the last year
+              that is not after it. A step back of six months or more (Dec -> Jan) begins the next year. The year is put
+              before the field's text: `2017 Mar 27 13:06:56`. A file's modified time is no help: copying changes it.
+    encoding  default utf-8; bytes that are not: `encoding`, and the bytes are kept.
+An empty line is a reject, `empty_row`, unless it continues an event.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+from lake.errors import ContractBroken
+from lake.sources.records import LIMIT, Record, Row, check_options, line_end, physical_lines
+
+MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
+
+
+def records(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "") -> Iterator[Record]:
+    """Records of one file, in file order.
+
+    Raises:
+        ContractBroken: the options are wrong, or the pattern lacks a group for a field.
+    """
+    return (Record(*row) for row in rows(stream, options, fields, path))
+
+
+def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "") -> Iterator[Row]:
+    """The same as plain tuples."""
+    check_options(options, ("begins", "pattern", "year"), "format lines")
+    encoding = str(options.get("encoding", "utf-8"))
+    begins = options.get("begins")
+    pattern = _compiled(str(options.get("pattern", "")))
+    groups = _groups(pattern, fields)
+    year = _Years(options["year"], fields, path) if options.get("year") else None
+    nothing = (None,) * len(fields)
+    single = len(groups) == 1
+    fullmatch = pattern.fullmatch
+
+    events = _lines(stream) if begins is None else _events(stream, _compiled(str(begins)).pattern.encode(encoding))
+    for ordinal, (line, offset, length, count, raw, problem) in enumerate(events):
+        values: tuple[str | None, ...] = nothing
+        if problem is None:
+            try:
+                found = fullmatch(raw.decode(encoding))
+            except UnicodeDecodeError:
+                problem = "encoding"
+            else:
+                if found is None:
+                    problem = "pattern"
+                else:
+                    values = (found[groups[0]],) if single else found.group(*groups)
+                    if year is not None:
+                        values = year.dated(values)
+        yield ordinal, line, offset, length, count, values, problem, raw
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
+    """Each line: line number, offset, length, 1, bytes, problem."""
+    for number, (offset, content, length, _) in enumerate(physical_lines(stream), 1):
+        problem = "too_long" if length > len(content) else None if content.strip() else "empty_row"
+        yield number, offset, length, 1, content, problem
+
+
+def _events(stream: BinaryIO, begins: bytes) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
+    """Each event: first line number, offset, length, lines, bytes, problem."""
+    is_first = re.compile(begins).match
+    parts: list[bytes] = []  # contents and line ends of the event so far, never more than LIMIT bytes and a line
+    line, start, length, count, end, kept = 1, 0, 0, 0, b"", 0
+    problem: str | None = None
+    for number, physical in enumerate(physical_lines(stream), 1):
+        offset, content, size, _ = physical
+        first = is_first(content) is not None
+        if first or not count:
+            if count:
+                yield line, start, length, count, b"".join(parts)[:LIMIT], problem
+            parts = [content]
+            line, start, length, count, kept = number, offset, size, 1, len(content)
+            problem = None if first else "no_begin"
+        else:
+            length += len(end) + size
+            count += 1
+            if kept <= LIMIT:
+                parts += (end, content)
+                kept += len(end) + len(content)
+        if length > LIMIT and problem is None:
+            problem = "too_long"
+        end = line_end(physical)
+    if count:
+        yield line, start, length, count, b"".join(parts)[:LIMIT], problem
+
+
+class _Years:
+    """The year of times that are written without one, from their order in the file."""
+
+    def __init__(self, option: Mapping[str, Any], fields: Sequence[str], path: str) -> None:
+        try:
+            self._at, self._year = list(fields).index(str(option["field"])), int(option["first"])
+        except (KeyError, ValueError, TypeError):
+            raise ContractBroken(
+                "format lines: option year needs `field`, a field of the contract, and `first`, a year",
+                next_step="e.g. year: {field: time, first: 2017}",
+            ) from None
+        found = _compiled(str(option["rotated"])).search(path) if "rotated" in option else None
+        self._until = tuple(int(part) for part in found.groups()) if found else None
+        self._month = 0
+
+    def dated(self, values: tuple[str | None, ...]) -> tuple[str | None, ...]:
+        """The record's values, the year put before its time; to be asked in file order."""
+        text, year = " ".join((values[self._at] or "").split()), self._year
+        month = MONTHS.get(text[:3])
+        if month is not None:
+            if not self._month and self._until:
+                after = (month, _day(text)) > self._until[1:]
+                self._year = year = self._until[0] - after
+            step = month - self._month if self._month else 0
+            if step >= 6:  # a December line that came late, in January: the year before
+                year -= 1
+            else:
+                if step <= -6:
+                    self._year = year = year + 1
+                self._month = month
+        return (*values[: self._at], f"{year} {text}", *values[self._at + 1 :])
+
+
+def _day(text: str) -> int:
+    found = re.match(r"\w+ (\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ContractBroken(
+            f"format lines: {pattern!r} is no regular expression: {error}",
+            next_step="mend `begins` or `pattern` of the raw contract",
+        ) from None
+
+
+def _groups(pattern: re.Pattern[str], fields: Sequence[str]) -> tuple[str, ...]:
+    if lacking := [f for f in fields if f not in pattern.groupindex]:
+        raise ContractBroken(
+            f"format lines: the pattern has no group for {', '.join(lacking)}",
+            next_step="write (?P<name>...) for each field of the raw contract",
+        )
+    return tuple(fields)

@@ -1,0 +1,307 @@
+"""Table: one Delta table by its address: what changed since a version, publish once, pin and read a version.
+
+Data files are staged first by Delta's own writer (`OptimisticTransaction.writeFiles`), the gate reads its figures, and one
+commit makes them visible or none does. The commit carries `txnAppId` = address and `txnVersion` = run number, so that a run
+lands once, whoever repeats it. These are semi-private classes of delta-spark 4.4.0, reached by py4j: the version is pinned,
+and tests/lake/test_table.py holds each line. Questions about versions go through delta-rs and need no Spark.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from lake.contract import Contract
+from lake.errors import Busy, ContractBroken, SourceMissing
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from lake.store import Store
+
+# Reader features that a plain Parquet reader (petastorm, DuckDB over Arrow) gets wrong: deleted rows come back, columns are renamed.
+UNREADABLE = frozenset({"deletionVectors", "columnMapping"})
+
+# What every reader we name reads (README, 'Looking'); all else stays off. CDF tells downstream what changed; 30 days of log keep pins
+# and look-backs readable (Delta's own default, said aloud); 7 days of removed files likewise.
+PROPERTIES: Mapping[str, str] = {
+    "delta.enableChangeDataFeed": "true",
+    "delta.enableDeletionVectors": "false",
+    "delta.logRetentionDuration": "interval 30 days",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+}
+
+_WITH_STATISTICS = frozenset({"string", "int", "bigint", "smallint", "double", "float", "date", "timestamp"})
+
+
+@dataclass(frozen=True, slots=True)
+class FilePin:
+    """One active data file of a pinned version: uri as delta-rs and Arrow name it (`s3://...` or a path), bytes, rows."""
+
+    path: str
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A pinned version of a table as the list of its active files: what training reads, and upkeep keeps."""
+
+    address: str
+    version: int
+    uri: str
+    files: tuple[FilePin, ...]
+    rows: int
+    schema: pa.Schema
+
+    def to_json(self) -> str:
+        """As JSON text; the Arrow schema as its IPC message in hex."""
+        return json.dumps(
+            {
+                "address": self.address,
+                "version": self.version,
+                "uri": self.uri,
+                "rows": self.rows,
+                "files": [[f.path, f.size, f.rows] for f in self.files],
+                "schema": self.schema.serialize().to_pybytes().hex(),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Manifest:
+        """The manifest that `to_json` wrote."""
+        said = json.loads(text)
+        schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(said["schema"])))
+        files = tuple(FilePin(p, s, r) for p, s, r in said["files"])
+        return cls(said["address"], said["version"], said["uri"], files, said["rows"], schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs between two versions of an input: rows that are new as they are now, rows that are gone as they were."""
+
+    new: DataFrame
+    gone: DataFrame | None
+
+    def empty(self) -> bool:
+        """Whether nothing differs (an OPTIMIZE makes a version without a difference)."""
+        return self.new.isEmpty() and (self.gone is None or self.gone.isEmpty())
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Data files written, but visible to nobody: `files` are AddFile actions, `transaction` the one that may commit them."""
+
+    transaction: Any
+    actions: tuple[Any, ...]
+    files: tuple[dict[str, Any], ...]
+    figures: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def rows(self) -> int:
+        """Rows staged, by the statistics that Delta's writer took."""
+        return sum(int(json.loads(f["stats"])["numRecords"]) for f in self.files)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The Delta table of one address."""
+
+    address: str
+    store: Store
+
+    @cached_property
+    def contract(self) -> Contract:
+        """Its contract."""
+        return Contract.load(self.address)
+
+    @property
+    def uri(self) -> str:
+        """Where Spark finds it."""
+        return self.store.uri(self.address)
+
+    # -- questions that need no Spark ------------------------------------------------------------------------------
+
+    def delta(self, version: int | None = None) -> DeltaTable:
+        """The table for delta-rs.
+
+        Raises:
+            SourceMissing: no such table, or that version can't be read any more.
+        """
+        try:
+            return DeltaTable(self.store.delta_uri(self.address), version=version, storage_options=self.store.delta_options())
+        except TableNotFoundError:
+            raise SourceMissing(f"{self.address} is not there yet ({self.uri})", next_step=f"lake run {self.address}") from None
+
+    def exists(self) -> bool:
+        """Whether it has been made."""
+        return DeltaTable.is_deltatable(self.store.delta_uri(self.address), storage_options=self.store.delta_options())
+
+    def version(self) -> int | None:
+        """Its newest version; None when there is no table."""
+        return self.delta().version() if self.exists() else None
+
+    def last_run(self) -> int:
+        """The highest run number whose commit is in the table; 0 when there is none."""
+        return (self.delta().transaction_version(self.address) or 0) if self.exists() else 0
+
+    def snapshot(self, version: int | None = None) -> Manifest:
+        """The pin of a version: its active files in path order.
+
+        Raises:
+            ContractBroken: the version has deletion vectors or column mapping, which plain Parquet readers get wrong.
+            SourceMissing: no such table or version.
+        """
+        delta = self.delta(version)
+        wrong = sorted(UNREADABLE & set(delta.protocol().reader_features or ()))
+        if wrong or (delta.metadata().configuration or {}).get("delta.columnMapping.mode", "none") != "none":
+            raise ContractBroken(
+                f"{self.address} version {delta.version()} has {', '.join(wrong) or 'column mapping'}: a reader of its files would see wrong rows",
+                next_step=f"lake rebuild {self.address}  (or, in Spark: REORG TABLE ... APPLY (PURGE), then drop the feature)",
+            )
+        adds = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+        root = self.store.delta_uri(self.address).rstrip("/")
+        files = sorted((FilePin(f"{root}/{unquote(a['path'])}", a["size_bytes"], a["num_records"]) for a in adds), key=lambda f: f.path)
+        schema = pa.schema(delta.schema().to_arrow())
+        return Manifest(self.address, delta.version(), root, tuple(files), sum(f.rows for f in files), schema)
+
+    # -- reading with Spark ----------------------------------------------------------------------------------------
+
+    def read(self, spark: SparkSession, version: int | None = None) -> DataFrame:
+        """The rows at a version (the newest without one), in contract order."""
+        reader = spark.read.format("delta")
+        rows = (reader if version is None else reader.option("versionAsOf", version)).load(self.uri)
+        return rows
+
+    def changed(self, spark: SparkSession, since: int, to: int) -> Changes:
+        """What differs between version `since` and version `to`, by Delta's change data feed, netted.
+
+        A commit of ours replaces files, so that rows which were only carried over appear as gone and new: they cancel out.
+        """
+        feed = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1).option("endingVersion", to).load(self.uri)
+        columns = [c for c in feed.columns if c not in ("_change_type", "_commit_version", "_commit_timestamp")]
+        came = feed.where("_change_type in ('insert', 'update_postimage')").select(*columns)
+        went = feed.where("_change_type in ('delete', 'update_preimage')").select(*columns)
+        if went.isEmpty():
+            return Changes(came, None)
+        return Changes(came.exceptAll(went), went.exceptAll(came))
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def create(self, spark: SparkSession) -> None:
+        """Make the empty table that the contract describes, unless it is there: columns, comments, NOT NULL, CHECK, properties."""
+        if self.exists():
+            return
+        from delta.tables import DeltaTable as SparkDelta
+
+        making = SparkDelta.createIfNotExists(spark).location(self.uri).comment(self.contract.description)
+        for c in self.contract.columns:
+            making = making.addColumn(c.name, c.type, nullable=not c.required, comment=c.description)
+        if self.contract.partition:
+            making = making.partitionedBy(self.contract.partition)
+        checks = {f"delta.constraints.{name}": rule for name, rule in self.contract.checks().items()}
+        # Min/max statistics of personal data would stand in the log for ever: an erasure could not reach them.
+        public = ",".join(c.name for c in self.contract.columns if c.classification is None and c.type in _WITH_STATISTICS and c.name != self.contract.partition)
+        for name, value in {**PROPERTIES, **checks, "delta.dataSkippingStatsColumns": public, "lake.contract": self.contract.hash}.items():
+            making = making.property(name, value)
+        making.execute()
+
+    def shaped(self, rows: DataFrame) -> DataFrame:
+        """The rows with exactly the contract's columns, in its order and types.
+
+        Raises:
+            ContractBroken: a column is missing, too many, or of another type: nothing is cast in silence.
+        """
+        from pyspark.sql import functions as F
+
+        want = {c.name: c.type for c in self.contract.columns}
+        have = {f.name: f.dataType.simpleString() for f in rows.schema.fields}
+        wrong = [f"column missing: {n} {t}" for n, t in want.items() if n not in have]
+        wrong += [f"column not in the contract: {n} {t}" for n, t in have.items() if n not in want]
+        wrong += [f"type of {n}: {have[n]}, contract {t}" for n, t in want.items() if n in have and _bare(have[n]) != _bare(t)]
+        if wrong:
+            place = self.address.replace(".", "/")
+            raise ContractBroken(f"{self.address}: build() and the contract differ: {'; '.join(wrong)}", next_step=f"edit jobs/{place}.py or schemas/{place}.yaml")
+        return rows.select(*[F.col(c.name) for c in self.contract.columns])
+
+    def begin(self, spark: SparkSession) -> Any:
+        """A Delta transaction on the newest version; staging and publishing happen in it."""
+        jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
+        none = jvm.scala.Option.empty()
+        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, self.uri)  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
+        log.update(False, none, none)
+        return log.startTransaction()
+
+    def stage(self, transaction: Any, rows: DataFrame, observe: Sequence[Column] = ()) -> Staged:
+        """Write the rows as data files of this table that no version names yet; `observe` are figures taken on the way.
+
+        Raises:
+            ContractBroken: a row breaks NOT NULL or a CHECK, which the gate should have kept out.
+        """
+        from pyspark.sql import Observation
+
+        seen = Observation("gate") if observe else None
+        watched = rows.observe(seen, *observe) if seen else rows
+        written = transaction.writeFiles(watched._jdf).toList()
+        actions = tuple(written.apply(i) for i in range(written.size()))
+        files = tuple(json.loads(a.json())["add"] for a in actions)
+        return Staged(transaction, actions, files, dict(seen.get) if seen else {})
+
+    def staged_rows(self, spark: SparkSession, staged: Staged) -> DataFrame:
+        """The staged rows read back from their files, for the gate to judge."""
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        schema = from_arrow_schema(self.contract.schema)
+        if not staged.files:
+            return spark.createDataFrame([], schema)
+        paths = [f"{self.uri}/{unquote(f['path'])}" for f in staged.files]
+        return spark.read.schema(schema).option("basePath", self.uri).parquet(*paths).select(*schema.names)
+
+    def publish(self, spark: SparkSession, staged: Iterable[Staged], run: int, *, replace: str | None = None) -> int:
+        """One commit of everything staged as run `run` of this address; `replace` is a condition on AddFile for files that go.
+
+        Returns the version. A run number that is in the table already changes nothing and gives the version that stands.
+
+        Raises:
+            Busy: another driver wrote the same rows or the same run at the same time.
+        """
+        from py4j.protocol import Py4JJavaError
+
+        staged = list(staged)
+        transaction = staged[0].transaction
+        jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
+        if transaction.txnVersion(self.address) >= run:  # also records that we read it: a race for the same number is then refused
+            return int(transaction.snapshot().version())
+        loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+        manual = jvm.java.lang.Class.forName("org.apache.spark.sql.delta.DeltaOperations$ManualUpdate$", True, loader).getField("MODULE$").get(None)
+        now = int(time.time() * 1000)
+        actions = jvm.java.util.ArrayList()
+        actions.add(jvm.org.apache.spark.sql.delta.actions.SetTransaction(self.address, run, jvm.scala.Option.apply(now)))
+        for part in staged:
+            for action in part.actions:
+                actions.add(action)
+        if replace is not None:
+            transaction.readWholeTable()  # whoever adds or removes rows meanwhile conflicts with us
+            for file in transaction.snapshot().allFiles().where(replace).collectAsList():
+                actions.add(file.removeWithTimestamp(now, True))
+        try:
+            sequence = jvm.scala.jdk.javaapi.CollectionConverters.asScala(actions).toSeq()
+            return int(transaction.commit(sequence, manual))
+        except Py4JJavaError as error:
+            kind = str(error.java_exception.getClass().getSimpleName())
+            if kind.startswith("Concurrent") or kind in ("MetadataChangedException", "ProtocolChangedException", "DeltaConcurrentModificationException"):
+                raise Busy(f"{self.address}: another writer committed at the same time ({kind})", next_step=f"lake run {self.address}  (it takes up where the other ended)") from None
+            raise
+
+
+def _bare(simple: str) -> str:
+    return simple.replace(" ", "").lower()

@@ -1,0 +1,131 @@
+"""Raw files as a DataFrame: typed fields, reasons, origin; damaged, foreign and changed files."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lake.contract import Column, Source
+from lake.errors import ContractBroken, FileChanged
+from lake.session import spark_session
+from lake.settings import Settings
+from lake.sources import discover, read
+from lake.sources.delimited import rows
+from lake.sources.files import FileEdition
+from lake.sources.read import _batches, _groups, _schema  # pyright: ignore[reportPrivateUsage]
+from lake.store import Store
+
+
+def field(name: str, type: str) -> Column:
+    return Column(name, type, required=False, description="")
+
+
+SOURCE = Source(
+    "raw.rooms",
+    "rooms",
+    "raw/rooms/**",
+    "delimited",
+    {
+        "delimiter": ";",
+        "decimal": ",",
+        "missing": ["-200"],
+        "formats": {"time": "yyyy-MM-dd HH:mm:ss"},
+        "zone": "Asia/Shanghai",
+    },
+    (field("time", "timestamp"), field("value", "double"), field("count", "int"), field("note", "string")),
+)
+HEADER = b"time;value;count;note\n"
+
+
+def test_records_are_typed_or_say_why_not(spark: Any, lake_env: Settings, store: Store) -> None:
+    good = (
+        HEADER + b"2024-03-01 07:00:00;-1,5e1;7;ok\n2024-03-01 08:00:00;-200;;\n;;;\n2024-02-30 08:00:00;1.5;7,0;odd\n"
+        b"2024-03-01 09:00:00;NaN;1;x\n2024-03-01 09:00:00;1e999;1;\xff\n"
+    )
+    packed = gzip.compress(HEADER + b"2024-03-01 07:00:00;1;2;packed\n")
+    landed = {"a.csv": good, "b.csv": b"value;time\n1;2\n", "c.csv.gz": packed, "d.csv.gz": packed[:-9], ".empty": b""}
+    for name, data in landed.items():
+        store.put(f"raw/rooms/north/{name}", data)
+    files = discover(store, SOURCE, {})
+    assert [f.path for f in files] == [f"north/{name}" for name in sorted(landed)]
+
+    session = spark_session(lake_env, store, "tests")  # tells the workers of this store
+    found = read(session, files, SOURCE, store).orderBy("file", "ordinal").collect()
+
+    assert [(r.file[6:], r.ordinal, r._problem and r._problem.split(" ")[0]) for r in found] == [
+        ("a.csv", 0, None),
+        ("a.csv", 1, None),
+        ("a.csv", 2, "empty_row"),
+        ("a.csv", 3, "not_a_timestamp:time;not_a_number:value;not_a_number:count"),
+        ("a.csv", 4, "not_a_number:value"),
+        ("a.csv", 5, "encoding"),
+        ("b.csv", 0, "header"),
+        ("c.csv.gz", 0, None),
+        ("d.csv.gz", 0, "unreadable:Compressed"),
+    ]
+    first, second, odd = found[0], found[1], found[3]
+    assert (first.value, first["count"], first.note, first._raw) == (-15.0, 7, "ok", None)
+    assert first.time.timestamp() == datetime(2024, 2, 29, 23, tzinfo=UTC).timestamp()
+    assert (second.value, second["count"], second.note) == (None, None, "")
+    assert bytes(odd._raw) == good[odd.offset : odd.offset + odd.length] == b"2024-02-30 08:00:00;1.5;7,0;odd"
+    assert first.row_id == hashlib.sha256(b"rooms\x1fnorth/a.csv\x1f0").hexdigest()[:32]
+    assert first.sha256 == hashlib.sha256(good).hexdigest()
+
+
+def edition(path: Path, data: bytes) -> FileEdition:
+    return FileEdition("raw.rooms", path.name, 1, len(data), "", hashlib.sha256(data).hexdigest(), datetime.now(UTC), str(path))
+
+
+@pytest.mark.parametrize("now", [b"a\nb\nC\n", b"a\nb\n", b"a\nb\nc\nd\n"])
+def test_file_that_changed_since_it_was_listed_ends_the_run(tmp_path: Path, now: bytes) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(now)
+    with pytest.raises(FileChanged, match="changed while it was read"):
+        list(
+            _batches(
+                edition(path, b"a\nb\nc\n"),
+                lambda: path.open("rb", buffering=0),
+                rows,
+                {"header": False},
+                ["a"],
+                _schema(1),
+            )
+        )
+
+
+def test_batches_are_bounded(tmp_path: Path) -> None:
+    path, data = tmp_path / "x.csv", b"a\n" * 20_000
+    path.write_bytes(data)
+    batches = list(_batches(edition(path, data), lambda: path.open("rb", buffering=0), rows, {"header": False}, ["a"], _schema(1)))
+    assert [b.num_rows for b in batches] == [8192, 8192, 3616]
+
+
+def test_large_files_get_tasks_of_their_own() -> None:
+    sizes = {"a": 5, "b": 900_000, "c": 7, "d": 5, "e": 400_000}
+    files = [replace(edition(Path(name), b""), size=size) for name, size in sizes.items()]
+    assert [[f.path for f in group] for group in _groups(files, 3)] == [["b"], ["e"], ["a", "c", "d"]]
+    assert len(_groups(files, 100)) == 5
+    assert _groups([], 4) == []
+
+
+def test_contracts_that_cannot_be_read_are_refused(spark: Any) -> None:
+    with pytest.raises(ContractBroken, match="no reader for format 'xml'"):
+        read(spark, [], replace(SOURCE, format="xml"), Store("/nowhere"))
+    with pytest.raises(ContractBroken, match=r"field time \(timestamp\) has no format"):
+        read(spark, [], replace(SOURCE, options={}), Store("/nowhere"))
+    with pytest.raises(ContractBroken, match="line is a name of ours"):
+        read(spark, [], replace(SOURCE, fields=(field("line", "int"),)), Store("/nowhere"))
+    assert read(spark, [], SOURCE, Store("/nowhere")).columns[8:] == [
+        "time",
+        "value",
+        "count",
+        "note",
+        "_problem",
+        "_raw",
+    ]
