@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from lake.errors import LakeError
 from lake.settings import Settings, project_root
@@ -63,7 +65,7 @@ def land(
     from lake.landing import land as bring
     from lake.landing import land_folder
 
-    if (folder is None) == (source is None):
+    if (folder is None) == (source is None) or bool(source) != bool(files):
         raise typer.BadParameter("give a SOURCE with FILES, or --from FOLDER")
     with Lake.open() as lake:
         done = land_folder(lake.store, folder) if folder else [bring(lake.store, source or "", files or [], base)]
@@ -78,19 +80,22 @@ def show_plan(mermaid: Annotated[bool, typer.Option(help="the picture as Mermaid
 
     whole = plan()
     if mermaid:
-        console.print(whole.mermaid(), markup=False)
+        console.print(whole.mermaid(), markup=False, soft_wrap=True)
         return
     table = RichTable(box=None, pad_edge=False)
     for name in ("", "address", "grain", "reads", "about"):
-        table.add_column(name)
+        # In a narrow window it is the long columns that go on below; no letter is lost.
+        table.add_column(name, overflow="fold", no_wrap=name in ("", "address"))
     for n, step in enumerate(whole.steps, 1):
         grain = step.job.runs_on if step.job.runs_on != "spark" else step.job.grain + (f", {step.job.look_back} back" if step.job.look_back else "")
-        table.add_row(str(n), step.job.writes, grain, ", ".join(step.job.reads), step.about)
+        table.add_row(str(n), step.job.writes, grain, ", ".join(step.job.reads), Text(step.about))
     console.print(table)
 
 
 @app.command()
-def run(address: Address, full: Annotated[bool, typer.Option("--full", help="make it again from all its inputs; a model: train to the end")] = False) -> None:
+def run(
+    address: Address, full: Annotated[bool, typer.Option("--full", help="make it again from all its inputs; a model: train to the end")] = False
+) -> None:
     """Run one job."""
     from lake.plan import plan
 
@@ -104,8 +109,8 @@ def rebuild(address: Address, downstream: Annotated[bool, typer.Option(help="and
     from lake.plan import plan
 
     whole = plan()
-    addresses = [address, *(whole.downstream(address) if downstream else [])]
-    _run_steps([whole.step(a) for a in addresses if not a.startswith("reports.")], full=True)
+    after = [a for a in whole.downstream(address) if not a.startswith("reports.")] if downstream else []
+    _run_steps([whole.step(a) for a in (address, *after)], full=True)
 
 
 def _run_steps(steps: list[Any], *, full: bool) -> None:
@@ -190,9 +195,9 @@ def sql(
         return
     table = RichTable(box=None, pad_edge=False)
     for name in result.column_names:
-        table.add_column(name)
+        table.add_column(Text(name), overflow="fold")
     for row in result.slice(0, rows).to_pylist():
-        table.add_row(*["" if v is None else str(v) for v in row.values()])
+        table.add_row(*[Text("" if v is None else str(v)) for v in row.values()])
     console.print(table)
     if result.num_rows > rows:
         console.print(f"... {result.num_rows - rows:,} more rows; --rows N shows them")
@@ -210,7 +215,10 @@ def show(address: Address, rows: Annotated[int, typer.Option(help="rows to show"
 
 
 @app.command()
-def rejects(address: Annotated[str | None, typer.Argument(help="one table only")] = None, rows: Annotated[int, typer.Option(help="show so many rows as well")] = 0) -> None:
+def rejects(
+    address: Annotated[str | None, typer.Argument(help="one table only")] = None,
+    rows: Annotated[int, typer.Option(help="show so many rows as well")] = 0,
+) -> None:
     """Rows that the gate set aside, by table and reason."""
     from lake.lake import Lake
     from lake.look import rejected
@@ -257,7 +265,7 @@ def doctor() -> None:
 
     wrong = 0
     for finding in findings(Settings.load()):
-        console.print(f"{'[green]ok  [/]' if finding.fine else '[red]no  [/]'} {finding.what}", soft_wrap=True)
+        console.print(f"{'[green]ok  [/]' if finding.fine else '[red]no  [/]'} {escape(finding.what)}", soft_wrap=True)
         if not finding.fine:
             console.print(f"       next: {finding.next_step}", markup=False, soft_wrap=True)
             wrong += 1

@@ -144,7 +144,7 @@ class Contract:
 
 def addresses(zone: str | None = None) -> list[str]:
     """Every address that has a contract in this project, and those of ops; sorted."""
-    folders = [(p.parent.name, p) for p in sorted((project_root() / "schemas").glob("*/*.yaml"))]
+    folders = [(p.parent.name, p) for p in sorted((project_root() / "schemas").glob("*/*.yaml")) if p.parent.name != "ops"]
     folders += [("ops", p) for p in sorted((Path(__file__).parent / "schemas" / "ops").glob("*.yaml"))]
     return sorted({f"{z}.{p.stem}" for z, p in folders if zone in (None, z)})
 
@@ -178,7 +178,9 @@ def arrow_type(simple: str) -> pa.DataType:
             return pa.map_(arrow_type(parts[0]), arrow_type(parts[1]))
         if found[1] == "struct":
             return pa.struct([(name.strip(), arrow_type(kind)) for name, _, kind in (p.partition(":") for p in parts)])
-    raise ContractBroken(f"physicalType {simple!r} is not one we write", next_step=f"use one of {', '.join(plain)}, array<>, map<,>, struct<name:type>")
+    raise ContractBroken(
+        f"physicalType {simple!r} is not one we write", next_step=f"use one of {', '.join(plain)}, array<>, map<,>, struct<name:type>"
+    )
 
 
 def _split(inner: str) -> list[str]:
@@ -214,7 +216,10 @@ def _read(path: Path, modified_ns: int) -> tuple[dict[str, Any], str]:
 
 def _load(address: str, path: Path) -> Contract:
     if not path.is_file():
-        raise ContractBroken(f"{address} has no contract: {path} is not there", next_step=f"write schemas/{address.replace('.', '/')}.yaml (see README, 'Add a dataset')")
+        raise ContractBroken(
+            f"{address} has no contract: {path} is not there",
+            next_step=f"write schemas/{address.replace('.', '/')}.yaml (see README, 'Add a dataset')",
+        )
     document, said = _read(path, path.stat().st_mtime_ns)
     try:
         if document["id"] != address:
@@ -238,8 +243,10 @@ def _load(address: str, path: Path) -> Contract:
             properties={k: str(v) for k, v in custom.items()},
             hash=said,
         )
-    except (KeyError, TypeError, IndexError, StopIteration) as error:
+    except KeyError as error:
         raise ContractBroken(f"{path} lacks {error}: it is no ODCS v3.1 contract", next_step="see schemas/silver/ for a whole one") from None
+    except (TypeError, IndexError, AttributeError, ValueError) as error:
+        raise ContractBroken(f"{path} is no ODCS v3.1 contract: {error}", next_step="see schemas/silver/ for a whole one") from None
 
 
 def _custom(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,7 +255,11 @@ def _custom(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _column(node: Mapping[str, Any]) -> Column:
     options: Mapping[str, Any] = node.get("logicalTypeOptions") or {}
-    allowed = [q["arguments"]["validValues"] for q in node.get("quality") or () if q.get("metric") == "invalidValues" and "validValues" in q.get("arguments", {})]
+    allowed = [
+        q["arguments"]["validValues"]
+        for q in node.get("quality") or ()
+        if q.get("metric") == "invalidValues" and "validValues" in q.get("arguments", {})
+    ]
     return Column(
         name=node["name"],
         type=node["physicalType"],
@@ -275,8 +286,11 @@ def _source(document: Mapping[str, Any], fields: tuple[Column, ...]) -> Source:
 def _retention(document: Mapping[str, Any]) -> timedelta | None:
     for sla in document.get("slaProperties") or ():
         if sla["property"] == "retention":
-            days = {"d": 1, "day": 1, "days": 1, "m": 30, "month": 30, "months": 30, "y": 365, "year": 365, "years": 365}
-            return timedelta(days=int(sla["value"]) * days[sla.get("unit", "d")])
+            days = {"d": 1, "day": 1, "days": 1, "m": 30, "month": 30, "months": 30, "y": 365, "yr": 365, "year": 365, "years": 365}
+            unit = sla.get("unit", "d")
+            if unit not in days:
+                raise ValueError(f"retention in {unit!r}, known units are {', '.join(days)}")
+            return timedelta(days=int(sla["value"]) * days[unit])
     return None
 
 

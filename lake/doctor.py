@@ -33,6 +33,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
             yield look(settings)
         except LakeError as error:
             yield Finding(error.what, False, error.next_step)
+        except OSError as error:
+            yield Finding(str(error), False, "mend that place or its rights")
 
 
 def _python(settings: Settings) -> Finding:
@@ -45,8 +47,8 @@ def _java(settings: Settings) -> Finding:
     del settings
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    if java is None:
-        return Finding("no Java on PATH", False, "apt-get install openjdk-17-jre-headless")
+    if java is None or not Path(java).is_file():
+        return Finding(f"no Java {f'in JAVA_HOME ({home})' if home else 'on PATH'}", False, f"apt-get install openjdk-{_JAVA}-jre-headless")
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(\d+)', said)
     version = int(found[1]) if found else 0
@@ -81,7 +83,10 @@ def _store(settings: Settings) -> Finding:
 
     with Lake.open() as lake:
         safe = lake.store.honours_conditions()
-    return Finding(f"store {settings.root}: {'refuses' if safe else 'does not refuse'} a second conditional write", safe, "one driver only: export LAKE_SINGLE_WRITER=1")
+    what = f"store {settings.root}: {'refuses' if safe else 'does not refuse'} a second conditional write"
+    if settings.single_writer and not safe:
+        return Finding(f"{what}; LAKE_SINGLE_WRITER says that one driver is all there is", True)
+    return Finding(what, safe, "one driver only: export LAKE_SINGLE_WRITER=1")
 
 
 def _base_model(settings: Settings) -> Finding:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from lake.errors import ContractBroken
 from lake.settings import ZONES
 
 Grain = Literal["rows", "slice", "whole"]
+Engine = Literal["spark", "torch", "lake"]
 _ADDRESS = re.compile(rf"({'|'.join(ZONES)})\.[a-z][a-z0-9_]*")
 
 
@@ -28,14 +29,23 @@ class Job:
     reads: tuple[str, ...]
     grain: Grain = "rows"
     look_back: str | None = None
-    runs_on: Literal["spark", "torch", "lake"] = "spark"
+    runs_on: Engine = "spark"
 
     def __post_init__(self) -> None:
         for address in (self.writes, *self.reads):
             check_address(address)
+        if self.writes.startswith(("raw.", "ops.")):
+            raise ContractBroken(
+                f"{self.writes}: raw files are landed and ops is written by lake itself, never by a job", next_step="write to another zone"
+            )
+        for name, value, known in (("grain", self.grain, get_args(Grain)), ("runs_on", self.runs_on, get_args(Engine))):
+            if value not in known:
+                raise ContractBroken(f"{self.writes}: {name} {value!r} is unknown", next_step=f"write one of {', '.join(known)}")
         if self.look_back is not None:
             if self.grain != "slice":
-                raise ContractBroken(f"{self.writes}: look_back belongs to grain 'slice', not '{self.grain}'", next_step="drop look_back, or set grain='slice'")
+                raise ContractBroken(
+                    f"{self.writes}: look_back belongs to grain 'slice', not '{self.grain}'", next_step="drop look_back, or set grain='slice'"
+                )
             _duration(self.look_back)
 
     @property
@@ -52,7 +62,8 @@ def check_address(address: str) -> str:
     """
     if not _ADDRESS.fullmatch(address):
         raise ContractBroken(
-            f"{address!r} is no address: expected <zone>.<name> with a zone of {', '.join(ZONES)} and a name of [a-z0-9_]", next_step="e.g. silver.tickets"
+            f"{address!r} is no address: expected <zone>.<name> with a zone of {', '.join(ZONES)} and a name of [a-z0-9_]",
+            next_step="e.g. silver.tickets",
         )
     return address
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,10 +78,10 @@ class Lake(AbstractContextManager["Lake"]):
         if self.listener:
             self.listener(about, text)
         else:
-            print(f"{datetime.now():%H:%M:%S}  {about:<26} {text}", flush=True)
+            print(f"{datetime.now().astimezone():%H:%M:%S}  {about:<26} {text}", flush=True)
 
     @contextmanager
-    def writing(self, what: str) -> Iterator[None]:
+    def writing(self, what: str) -> Generator[None]:
         """Hold the lock of an address (or of the night) on this machine; the system frees a dead process's.
 
         Raises:
@@ -124,10 +124,12 @@ class Lake(AbstractContextManager["Lake"]):
         return place_of(self.store, source).key_uri(path)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._spark is not None:
-            self._spark.stop()
+        try:
+            if self._spark is not None:
+                self._spark.stop()
+        finally:  # a JVM that died must not leave the embedded server running
             self._spark = None
-        self._closing.close()
+            self._closing.close()
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -26,16 +26,20 @@ def land(store: Store, source: str, files: Iterable[Path], base: Path | None = N
     """Bring files of one source in, under their path below `base` (their bare name without one).
 
     Raises:
-        ContractBroken: the source has a place of its own, or a file's name does not match its pattern.
+        ContractBroken: the source has a place of its own, or a file lies outside `base` or does not match its pattern.
         LakeError: other bytes lie under that name.
     """
     place = _source(source)
     folder, pattern = split_location(place.location)
     if "://" in folder or folder.startswith("/"):
-        raise ContractBroken(f"raw.{source} lies at {place.location}, outside the lake: it is read there and never written", next_step="put the file there yourself")
+        raise ContractBroken(
+            f"raw.{source} lies at {place.location}, outside the lake: it is read there and never written", next_step="put the file there yourself"
+        )
     fits = matcher(pattern)
     new = known = size = 0
     for file in files:
+        if base and not file.is_relative_to(base):
+            raise ContractBroken(f"{file} does not lie below {base}", next_step="give --base a folder that all the files lie in")
         path = file.relative_to(base).as_posix() if base else file.name
         if not fits(path):
             raise ContractBroken(f"{path} does not match {pattern} of raw.{source}: no job would read it", next_step="name it so, or give --base")
@@ -60,7 +64,7 @@ def land_folder(store: Store, folder: Path, only: Sequence[str] = ()) -> list[La
         inside, pattern = split_location(source.location)
         if (only and source.name not in only) or "://" in inside or inside.startswith("/"):
             continue
-        base, fits = folder / inside.removeprefix("raw/"), matcher(pattern)
+        base, fits = folder.joinpath(*inside.split("/")[inside.split("/")[0] == "raw" :]), matcher(pattern)
         files = sorted(f for f in base.rglob("*") if f.is_file() and fits(f.relative_to(base).as_posix())) if base.is_dir() else []
         landed.append(land(store, source.name, files, base))
     return landed

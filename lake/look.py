@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -31,18 +31,27 @@ def query(store: Store, sql: str) -> pa.Table:
         SourceMissing: a table that it names is not there.
         ContractBroken: DuckDB refuses the query.
     """
+    missing: list[Table] = []
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for address in sorted({m[0] for m in _ADDRESS.finditer(sql)}):
             zone, name = address.split(".")
             table = Table(address, store)
-            if not table.exists():
-                raise SourceMissing(f"{address} is not there yet ({table.uri})", next_step=f"lake run {address}, or `lake plan` for what there is")
+            if not table.exists():  # perhaps no table at all, but a value: ... where address = 'silver.texts'
+                missing.append(table)
+                continue
             connection.register(f"{zone}__{name}", table.delta().to_pyarrow_dataset())
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {zone}; CREATE VIEW {zone}.{name} AS SELECT * FROM {zone}__{name}")
         try:
-            return connection.sql(sql).to_arrow_table()
+            relation = cast("duckdb.DuckDBPyRelation | None", connection.sql(sql))
+            if relation is None:
+                raise ContractBroken("the query gives no rows", next_step="write a SELECT: tables are written by jobs only")
+            return relation.to_arrow_table()
         except duckdb.Error as error:
+            for table in missing if isinstance(error, duckdb.CatalogException) else ():
+                if table.address.split(".")[1] in str(error):
+                    next_step = f"lake run {table.address}, or `lake plan` for what there is"
+                    raise SourceMissing(f"{table.address} is not there yet ({table.uri})", next_step=next_step) from None
             raise ContractBroken(f"DuckDB: {error}", next_step="mend the query; `lake show ADDRESS` lists columns") from None
 
 
@@ -51,18 +60,21 @@ def describe(store: Store, address: str, rows: int = 5) -> list[RenderableType]:
     contract = Contract.load(address)
     table = Table(address, store)
     parts: list[RenderableType] = [Text.assemble((address, "bold"), "  ", contract.description or contract.name)]
+    if contract.source:
+        return [*parts, Text(f"raw files: {contract.source.location}, read as {contract.source.format}"), _columns(contract)]
     if not table.exists():
         return [*parts, Text(f"not there yet: lake run {address}", style="yellow")]
     snapshot = table.snapshot()
     found = ops.events(store, address)
     last = next((e for e in reversed(found) if e.status in ("published", "restored")), None)
     age = f", last published {last.at:%Y-%m-%d %H:%M} UTC by run {last.run}" if last else ""
-    parts.append(Text(f"version {snapshot.version}, {snapshot.rows:,} rows in {len(snapshot.files)} files, {sum(f.size for f in snapshot.files) / 1e6:.1f} MB{age}"))
+    size = sum(f.size for f in snapshot.files) / 1e6
+    parts.append(Text(f"version {snapshot.version}, {snapshot.rows:,} rows in {len(snapshot.files)} files, {size:.1f} MB{age}"))
     if found and found[-1].status in ("refused", "failed"):
         parts.append(Text(f"run {found[-1].run} {found[-1].status}: {found[-1].message}", style="red"))
     parts.append(_columns(contract))
-    if last or found:
-        parts.append(_verdict(store, address, found[-1].run))
+    if judged := [e.run for e in found if e.status in ("published", "refused")]:
+        parts.append(_verdict(store, address, judged[-1]))
     parts.append(_rows(store, contract, rows))
     return parts
 
@@ -102,7 +114,7 @@ def model_versions(store: Store, name: str | None = None) -> RenderableType:
     for (model, version), row in sorted(newest.items()):
         figures = json.loads(row["metrics"])
         shown = [f"{figures[k]:.4f}" if isinstance(figures.get(k), float) else "" for k in ("accuracy", "macro_f1")]
-        table.add_row(model, str(version), row["status"], f"{row['table']} version {row['table_version']}", *shown, row["reason"])
+        table.add_row(model, str(version), row["status"], f"{row['table']} version {row['table_version']}", *shown, Text(row["reason"]))
     return table if newest else Text("no model yet: lake run models.intent")
 
 
@@ -111,8 +123,11 @@ def lineage(store: Store, address: str, key: str) -> RenderableType:
 
     Raises:
         SourceMissing: no row has that key.
+        ContractBroken: its contract names no key.
     """
     contract = Contract.load(address)
+    if not contract.key:
+        raise ContractBroken(f"{address} has no key: its rows can't be told apart", next_step=f'lake sql "select * from {address} limit 5"')
     first = contract.key[0]
     escaped = key.replace("'", "''")
     found = query(store, f"SELECT * FROM {address} WHERE CAST({first} AS VARCHAR) = '{escaped}' LIMIT 1").to_pylist()
@@ -136,7 +151,8 @@ def _grow(store: Store, tree: Tree, address: str, key: str, run: int | None, see
     event = found[-1]
     checks = ops.read(store, "checks", [("address", "=", address), ("run", "=", event.run)])
     held = sum(c["success"] for c in checks)
-    tree = tree.add(f"{address} run {event.run}, {event.at:%Y-%m-%d %H:%M} UTC, version {event.version}, code {event.code}; the gate: {held} of {len(checks)} checks held")
+    verdict = f"the gate: {held} of {len(checks)} checks held"
+    tree = tree.add(f"{address} run {event.run}, {event.at:%Y-%m-%d %H:%M} UTC, version {event.version}, code {event.code}; {verdict}")
     for name, vector in event.inputs.items():
         if isinstance(vector, list):
             if not name.startswith("models.") and not _holds(store, name, key):
@@ -144,11 +160,11 @@ def _grow(store: Store, tree: Tree, address: str, key: str, run: int | None, see
             branch = tree.add(f"{name} version {vector[1]}")
             if name.startswith("models."):
                 for model in ops.read(store, "models", [("name", "=", name.split(".")[1]), ("version", "=", vector[1])])[:1]:
-                    branch.add(f"trained on {model['table']} version {model['table_version']}; {model['reason']}")
+                    branch.add(Text(f"trained on {model['table']} version {model['table_version']}; {model['reason']}"))
             else:
                 _grow(store, branch, name, key, None, seen)
         else:
-            tree.add(_raw_file(store, address, name, key, vector))
+            tree.add(Text(_raw_file(store, address, name, key, vector)))
 
 
 def _holds(store: Store, address: str, key: str) -> bool:
@@ -161,7 +177,9 @@ def _holds(store: Store, address: str, key: str) -> bool:
 
 def _raw_file(store: Store, address: str, source: str, key: str, vector: Mapping[str, Any]) -> str:
     """The raw file of a row, when the bronze table knows the key; else how many files its run read."""
-    found = query(store, f"SELECT file, edition, sha256, line FROM {address} WHERE row_id = '{key.replace(chr(39), chr(39) * 2)}' LIMIT 1").to_pylist()
+    found = query(
+        store, f"SELECT file, edition, sha256, line FROM {address} WHERE row_id = '{key.replace(chr(39), chr(39) * 2)}' LIMIT 1"
+    ).to_pylist()
     if found:
         f = found[0]
         return f"{source} {f['file']} line {f['line']}, edition {f['edition']}, sha256 {f['sha256'][:16]}"
@@ -174,7 +192,7 @@ def _columns(contract: Contract) -> RichTable:
         table.add_column(name)
     for c in contract.columns:
         marks = [f"key {c.key_position}" if c.key_position else "", c.unit or "", f"[{c.classification}]" if c.classification else ""]
-        table.add_row(c.name, c.type + ("" if c.required else " ?"), " ".join([c.description, *filter(None, marks)]), style=None)
+        table.add_row(c.name, c.type + ("" if c.required else " ?"), Text(" ".join([c.description, *filter(None, marks)])))
     return table
 
 
@@ -196,5 +214,5 @@ def _rows(store: Store, contract: Contract, rows: int) -> RenderableType:
         table.add_column(c.name, overflow="ellipsis", max_width=40, no_wrap=True)
     names = ", ".join(f'"{c.name}"' for c in columns)
     for row in query(store, f"SELECT {names} FROM {contract.address} LIMIT {int(rows)}").to_pylist():
-        table.add_row(*["" if v is None else str(v) for v in row.values()])
+        table.add_row(*[Text("" if v is None else str(v)) for v in row.values()])  # a bare str would be read as markup: [x] is no tag here
     return table

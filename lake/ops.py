@@ -141,7 +141,7 @@ def standing(found: Iterable[Event], reached: int) -> Standing:
             published.add(event.run)
         if event.status == "restored":
             published = {n for n in published if n <= (event.back_to or 0)} | {event.run}
+    published |= {n for n in planned if n == reached and n not in ended}
     open_ones = [e for n, e in sorted(planned.items()) if n not in ended]
     top = max([*planned, *ended, reached, 0])
     return Standing(taken, frozenset(published), open_ones[-1] if open_ones else None, top + 1, last)
-

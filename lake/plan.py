@@ -93,28 +93,38 @@ def plan(root: Path | None = None) -> Plan:
     for step in found.values():
         for address in step.job.reads:
             if address not in found and not address.startswith("raw."):
-                raise ContractBroken(f"{step.path} reads {address}, which no job writes", next_step=f"write jobs/{address.replace('.', '/')}.py, or mend `reads`")
+                raise ContractBroken(
+                    f"{step.path} reads {address}, which no job writes", next_step=f"write jobs/{address.replace('.', '/')}.py, or mend `reads`"
+                )
     return Plan(tuple(found[a] for a in _ordered(found.values())))
 
 
 def read_step(path: Path) -> Step | None:
-    """The step that a job file declares; None for a script that declares no JOB (jobs/upkeep)."""
+    """The step that a job file declares; None for a script that writes no address (jobs/upkeep, or a name with _ before it).
+
+    Raises:
+        ContractBroken: the file is no job, and lies where a job must.
+    """
     if path.stem in sys.stdlib_module_names:
-        raise ContractBroken(f"{path} is named like Python's own module {path.stem!r}: run as a script it would shadow it", next_step="choose another name")
+        raise ContractBroken(
+            f"{path} is named like Python's own module {path.stem!r}: run as a script it would shadow it", next_step="choose another name"
+        )
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise ContractBroken(f"{path}:{error.lineno}: {error.msg}", next_step="mend the syntax") from None
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and any(isinstance(t, ast.Name) and t.id == "JOB" for t in node.targets):
-            try:
-                given = {k.arg: ast.literal_eval(k.value) for k in node.value.keywords if k.arg}
-            except ValueError:
-                raise ContractBroken(f"{path}:{node.lineno}: JOB must be a literal: the plan is read without running the file", next_step="write addresses out") from None
-            job = Job(**given)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if isinstance(node, ast.Assign | ast.AnnAssign) and any(isinstance(t, ast.Name) and t.id == "JOB" for t in targets):
+            job = _job(node.value, f"{path}:{node.lineno}")
             if job.writes != f"{path.parent.name}.{path.stem}":
-                raise ContractBroken(f"{path} writes {job.writes}, but its place says {path.parent.name}.{path.stem}", next_step=f"move it to jobs/{job.writes.replace('.', '/')}.py")
+                raise ContractBroken(
+                    f"{path} writes {job.writes}, but its place says {path.parent.name}.{path.stem}",
+                    next_step=f"move it to jobs/{job.writes.replace('.', '/')}.py",
+                )
             return Step(job, path)
+    if path.parent.name in ZONES and not path.name.startswith("_"):
+        raise ContractBroken(f"{path} declares no JOB", next_step=f'JOB = Job(writes="{path.parent.name}.{path.stem}", reads=(...,))')
     return None
 
 
@@ -125,6 +135,20 @@ def code_hash(path: Path) -> str:
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+def _job(value: ast.expr | None, where: str) -> Job:
+    """The Job that an expression writes out."""
+    try:
+        if not isinstance(value, ast.Call) or not all(k.arg for k in value.keywords):
+            raise ValueError
+        return Job(*map(ast.literal_eval, value.args), **{str(k.arg): ast.literal_eval(k.value) for k in value.keywords})
+    except ValueError:
+        raise ContractBroken(f"{where}: JOB must be a literal: the plan is read without running the file", next_step="write addresses out") from None
+    except TypeError as error:
+        raise ContractBroken(f"{where}: {error}", next_step="see lake.job.Job for what a job declares") from None
+    except ContractBroken as error:
+        raise ContractBroken(f"{where}: {error.what}", next_step=error.next_step) from None
 
 
 def _ordered(steps: Iterable[Step]) -> list[str]:

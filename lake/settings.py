@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import tomllib
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -15,9 +15,9 @@ from lake.errors import SettingsWrong
 
 
 class Settings(BaseSettings):
-    """The twelve facts about this place; each is an environment variable LAKE_<NAME>."""
+    """The facts about this place; each is an environment variable LAKE_<NAME>, and an empty one is an unset one."""
 
-    model_config = SettingsConfigDict(env_prefix="LAKE_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_prefix="LAKE_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     root: str = Field("s3a://lake", description="where the tables are: s3a://bucket[/prefix] or a folder")
     endpoint: str | None = Field(None, description="S3 endpoint; unset with s3a://lake means the embedded server of `lake up`")
@@ -36,12 +36,12 @@ class Settings(BaseSettings):
     @field_validator("root")
     @classmethod
     def _one_spelling(cls, root: str) -> str:
-        root = root.rstrip("/")
-        if root.startswith(("s3://", "s3n://")):
-            root = "s3a://" + root.split("://", 1)[1]
-        if root.startswith("s3a://") or not root:
-            return root
-        return str(Path(root.removeprefix("file://")).absolute())
+        scheme, mark, path = root.partition("://") if "://" in root else ("", "", root)
+        if mark and scheme not in ("s3", "s3a", "s3n", "file"):
+            raise ValueError(f"{scheme}:// is none of ours: write s3a://bucket/prefix, or a folder")
+        if not path.strip("/"):
+            raise ValueError("names no bucket and no folder of its own")
+        return f"s3a://{path.strip('/')}" if scheme.startswith("s3") else str(Path(path).absolute())
 
     @classmethod
     def load(cls) -> Settings:
@@ -54,7 +54,9 @@ class Settings(BaseSettings):
             return cls()  # pyright: ignore[reportCallIssue]
         except ValidationError as error:
             wrong = "; ".join(f"LAKE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-            raise SettingsWrong(f"the environment is wrong: {wrong}", next_step="unset or mend the variable; `lake doctor` shows all of them") from None
+            raise SettingsWrong(
+                f"the environment is wrong: {wrong}", next_step="unset or mend the variable; `lake doctor` shows all of them"
+            ) from None
 
     @property
     def on_s3(self) -> bool:
@@ -76,7 +78,7 @@ def project_root(start: Path | None = None) -> Path:
     """The nearest folder upwards with [tool.lake] in its pyproject.toml; LAKE_PROJECT names it outright.
 
     Raises:
-        SettingsWrong: there is none.
+        SettingsWrong: there is none, or a pyproject.toml on the way can't be read.
     """
     named = os.environ.get("LAKE_PROJECT")
     if named:
@@ -84,8 +86,11 @@ def project_root(start: Path | None = None) -> Path:
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         file = folder / "pyproject.toml"
-        if file.is_file() and "lake" in tomllib.loads(file.read_text()).get("tool", {}):
-            return folder
+        try:
+            if file.is_file() and "lake" in tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}):
+                return folder
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsWrong(f"{file} is not TOML: {error}", next_step="mend the line it names") from None
     raise SettingsWrong(
         f"{here} is not inside a Millrace project: no pyproject.toml with a [tool.lake] table in it or above it",
         next_step="cd into the project, or: export LAKE_PROJECT=/path/to/project",

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 import torch
 from numpy.typing import NDArray
@@ -78,7 +77,7 @@ def take_census(
         ContractBroken: a column is missing, or holds nulls, which petastorm turns into 'None' or NaN.
         FeedShort: a file has another number of rows than the manifest says.
     """
-    filesystem = filesystem or filesystem_of(manifest)
+    files: Any = filesystem or filesystem_of(manifest)
     wanted = tuple(dict.fromkeys((split, *values)))
     groups: list[RowGroup] = []
     footers: dict[str, parquet.FileMetaData] = {}
@@ -87,7 +86,7 @@ def take_census(
     for pin in manifest.files:
         path = _path_in(pin.path)
         try:
-            source = filesystem.open_input_file(path)
+            source = files.open_input_file(path)
         except FileNotFoundError:
             raise SourceMissing(
                 f"{pin.path}, pinned by version {manifest.version} of {manifest.address}, is gone",
@@ -105,7 +104,7 @@ def take_census(
                 splits.append(_counted(table.select([split]))[split])
                 for name in values:
                     for part in splits[-1]:
-                        rows = table.filter(pc.equal(table[split], part)) if len(splits[-1]) > 1 else table
+                        rows = table.filter(np.array([value == part for value in table[split].to_pylist()])) if len(splits[-1]) > 1 else table
                         found.setdefault((name, part), Counter()).update(_counted(rows.select([name]))[name])
     return Census(tuple(groups), footers, tuple(splits), found)
 
@@ -171,7 +170,7 @@ class Feed(IterableDataset[Batch]):
             )
         first_pool = self.step // self.pool_steps
         planned = self.dealt(self.rank, self.steps) - self.dealt(self.rank, self.step)
-        rows = _Rows(self._share(self.dealt(self.rank, first_pool * self.pool_steps)))
+        rows = _Rows(self._nothing, self._share(self.dealt(self.rank, first_pool * self.pool_steps)))
         self.delivered = 0
         try:
             for pool in range(first_pool, math.ceil(self.steps / self.pool_steps)):
@@ -187,9 +186,8 @@ class Feed(IterableDataset[Batch]):
         finally:
             rows.close()
         if self.delivered != planned:
-            raise FeedShort(
-                f"epoch {self.epoch}, rank {self.rank}: {self.delivered} rows delivered of {planned} ({self.manifest.address} version {self.manifest.version})"
-            )
+            whose = f"{self.manifest.address} version {self.manifest.version}"
+            raise FeedShort(f"{whose}, epoch {self.epoch}, rank {self.rank}: {self.delivered} rows delivered of {planned}")
         self.epoch, self.step = self.epoch + 1, 0
 
     def state_dict(self) -> dict[str, int]:
@@ -233,6 +231,14 @@ class Feed(IterableDataset[Batch]):
             "batch": self.batch,
             "pool_steps": self.pool_steps,
         }
+
+    @cached_property
+    def _nothing(self) -> dict[str, NDArray[Any]]:
+        """Every column without a row."""
+        kinds = {name: self.manifest.schema.field(name).type for name in self.columns}
+        lists = {name for name, kind in kinds.items() if name == self.ids or "list" in str(kind)}
+        texts = {name for name, kind in kinds.items() if "string" in str(kind)}
+        return {name: np.zeros((0, 1) if name in lists else 0, "U1" if name in texts else np.int64) for name in kinds}
 
     def _draw(self, *what: int) -> np.random.Generator:
         return np.random.default_rng([self.manifest.version, self.seed, self.epoch, self.world, *what])
@@ -311,8 +317,8 @@ class Feed(IterableDataset[Batch]):
 class _Rows:
     """Columns by the chunk from an iterator, handed out by the row."""
 
-    def __init__(self, chunks: Iterator[dict[str, NDArray[Any]]]) -> None:
-        self.chunks = chunks
+    def __init__(self, nothing: dict[str, NDArray[Any]], chunks: Iterator[dict[str, NDArray[Any]]]) -> None:
+        self.nothing, self.chunks = nothing, chunks
         self.left: dict[str, NDArray[Any]] = {}
 
     def take(self, rows: int) -> dict[str, NDArray[Any]]:
@@ -323,7 +329,7 @@ class _Rows:
             held.append(chunk)
             count += _length(chunk)
         if not held:
-            return _NothingHeld()
+            held = [self.nothing]  # a rank whose share is empty
         together = {name: np.concatenate([chunk[name] for chunk in held]) for name in held[0]} if len(held) > 1 else held[0]
         self.left = {name: column[rows:] for name, column in together.items()}
         if count < rows:
@@ -339,13 +345,6 @@ class _Rows:
         """Stop the reader behind."""
         if (close := getattr(self.chunks, "close", None)) is not None:
             close()
-
-
-class _NothingHeld(dict[str, NDArray[Any]]):
-    """The columns of a rank without rows: every one is empty."""
-
-    def __missing__(self, name: str) -> NDArray[Any]:
-        return self.setdefault(name, np.zeros((0,), np.int64))
 
 
 def filesystem_of(manifest: Manifest) -> arrow_fs.FileSystem:

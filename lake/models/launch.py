@@ -180,7 +180,7 @@ def _by_spark(request: str) -> None:
     processes: int = json.loads(Path(request).read_text())["processes"]
     spark = spark_session(Settings.load(), open_store(), "millrace training")
     try:
-        local = spark.sparkContext.master.startswith("local")
+        local = str(spark.sparkContext.master).startswith("local")
         # use_gpu=False: Spark hands out no GPUs; a rank takes the GPU of its local rank by itself
         TorchDistributor(num_processes=processes, local_mode=local, use_gpu=False).run(train_as_asked, request)
     finally:

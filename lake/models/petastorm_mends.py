@@ -15,7 +15,7 @@ import importlib
 import sys
 import types
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ def reading(
     columns: Sequence[str],
     filesystem: arrow_fs.FileSystem,
     footers: Mapping[str, parquet.FileMetaData] | None = None,
-) -> Iterator[Iterator[dict[str, np.ndarray]]]:
+) -> Generator[Iterator[dict[str, np.ndarray]]]:
     """The row groups as dicts of numpy arrays, in the order given, read ahead by one thread of petastorm's.
 
     One worker: with more, results come in the order in which they end, and a run could not be repeated.
@@ -224,7 +224,7 @@ def _deliver_every_row() -> None:
     def all_workers_done(pool: Any) -> bool:
         return (pool._ventilator is None or pool._ventilator.completed()) and stock(pool)
 
-    all_workers_done.asks_ventilator_first = True
+    vars(all_workers_done)["asks_ventilator_first"] = True
     thread_pool.ThreadPool.all_workers_done = all_workers_done
 
 

@@ -41,7 +41,8 @@ class FineTune:
     # With what
     processes: int = 2  # one per core of a small machine, or per GPU
     budget_seconds: float | None = None  # wall time to the test's end; the steps that fit are planned and recorded
-    steps: int | None = None  # exactly so many optimiser steps, as a card says: makes a training that was cut by its budget again
+    # (from step, steps in all), as a card says: makes a training again that was cut by its budget; wins over epochs and budget
+    plan: tuple[tuple[int, int], ...] = ()
     checkpoint_steps: int | None = None  # also within an epoch, for tables whose epoch is longer than one likes to lose
 
     def __post_init__(self) -> None:

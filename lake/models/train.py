@@ -45,6 +45,7 @@ from lake.table import Manifest
 EVALUATION_BATCH = 4  # times the training batch: no gradients are held, and fewer, larger products are faster
 MEASURED_STEPS, MEASURED_SECONDS = 10, 8.0  # enough for a first plan, which follows the clock later
 LEAVING_SECONDS = 6.0  # writing the weights, ending the ranks
+_LIBRARIES = ("torch", "transformers", "petastorm", "pyarrow", "numpy", "safetensors")
 
 
 def fine_tune(spec: FineTune, manifest: Manifest, out_dir: Path, *, champion: Path | None = None, started: float | None = None) -> Candidate | None:
@@ -129,7 +130,7 @@ def _prepare(spec: FineTune, manifest: Manifest, out_dir: Path, ranks: Ranks, st
     )
     for other in set(census.of(spec.tokenizer)) - {tokenizer}:
         raise TrainingFailed(
-            f"the token ids of {manifest.address} version {manifest.version} were made by tokenizer {other[:12]}, the base {base.name} has {tokenizer[:12]}",
+            f"the token ids of {manifest.address} version {manifest.version} were made by tokenizer {other[:12]}, the base has {tokenizer[:12]}",
             next_step=f"lake rebuild {manifest.address}  (with the same LAKE_MODELS as the training)",
         )
     labels = census.of(spec.label)
@@ -517,16 +518,15 @@ def _write(work: _Work, plan: _Plan, trained: _Trained, test: Figures | None, ri
         stopped=trained.stopped, precision="bf16" if work.autocast else "fp32", processes=work.ranks.world, seconds=round(seconds, 1),
         samples_per_second=round(trained.rows / trained.seconds, 1) if trained.seconds else 0.0, base=work.spec.base or work.base.parent.name,
         base_sha256=_sha256(next(work.base.glob("*.safetensors"), None)), tokenizer_sha256=work.tokenizer,
-        libraries={**{name: version_of(name) for name in ("torch", "transformers", "petastorm", "pyarrow", "numpy", "safetensors")}, "python": platform.python_version()},
+        libraries={**{name: version_of(name) for name in _LIBRARIES}, "python": platform.python_version()},
     )  # fmt: skip
     (aside / CARD).write_text(made.to_json())
     aside.rename(final)
     shutil.rmtree(work.out_dir / "checkpoints", ignore_errors=True)
     (work.out_dir / "best.safetensors").unlink(missing_ok=True)
     if test is not None:
-        work.say(
-            f"test accuracy {test.accuracy:.4f}, macro-F1 {test.macro_f1:.4f}; {made.steps} steps ({made.stopped}) in {seconds:.0f} s, {made.samples_per_second} rows/s"
-        )
+        work.say(f"test accuracy {test.accuracy:.4f}, macro-F1 {test.macro_f1:.4f} on {test.rows} rows")
+    work.say(f"{made.steps} steps ({made.stopped}) in {seconds:.0f} s, {made.samples_per_second} rows/s")
     return made
 
 

@@ -178,11 +178,14 @@ def runs(plan: Plan, events: Iterable[Event], night: str | None, standing: Mappi
 def rejected(store: Store, ran: Sequence[Ran]) -> tuple[Rejected, ...]:
     """Rows that tonight's runs set aside, by address and reason, most first; a row with two reasons counts under each."""
     tonight = {(r.address, r.run) for r in ran if r.run and r.status in ("published", "refused")}
-    if not tonight or (table := Table("ops.rejects", store)) is None or not table.exists():
+    table = Table("ops.rejects", store)
+    if not tonight or not table.exists():
         return ()
     connection = duckdb.connect()
     connection.register("rejects", table.delta().to_pyarrow_dataset())
-    connection.register("tonight", pa.table({"address": [a for a, _ in sorted(tonight)], "run": pa.array([n for _, n in sorted(tonight)], pa.int64())}))
+    connection.register(
+        "tonight", pa.table({"address": [a for a, _ in sorted(tonight)], "run": pa.array([n for _, n in sorted(tonight)], pa.int64())})
+    )
     # arg_min with a count keeps three payloads a group in memory, however many rows a bad file has.
     found = connection.execute(
         f"""
@@ -199,24 +202,21 @@ def rejected(store: Store, ran: Sequence[Ran]) -> tuple[Rejected, ...]:
         sorted({a for a, _ in tonight}),
     ).fetchall()
     classified = {address: _classified(address) for address, *_ in found}
-    return tuple(Rejected(a, reason, rows, tuple(_example(e, classified[a]) for e in examples)) for a, reason, rows, examples in found)
+    return tuple(Rejected(a, reason, rows, _told_once(_example(e, classified[a]) for e in examples)) for a, reason, rows, examples in found)
 
 
 def judged(store: Store, ran: Sequence[Ran]) -> tuple[Judged, ...]:
-    """The verdicts on tonight's batches, in plan order; address, run and time tell a repeat from its first try."""
+    """The verdicts on tonight's batches, in plan order."""
     tonight = {r.address: r.run for r in ran if r.run and r.status in ("published", "refused")}
     if not tonight:
         return ()
     rows = ops.read(store, "checks", [("address", "in", sorted(tonight))])
-    newest: dict[str, datetime] = {}
-    mine = [r for r in rows if r["run"] == tonight[r["address"]]]
-    for row in mine:
-        newest[row["address"]] = max(newest.get(row["address"], row["at"]), row["at"])
-    return tuple(
-        Judged(address, run, tuple(Check(r["rule"], r["severity"], r["success"], shown_text(r["message"], 400)) for r in mine if r["address"] == address and r["at"] == newest[address]))
-        for address, run in ((r.address, r.run) for r in ran)
-        if address in newest and run is not None
-    )
+    found: dict[str, list[Check]] = {}
+    for row in rows:
+        if row["run"] == tonight[row["address"]]:
+            check = Check(row["rule"], row["severity"], row["success"], shown_text(row["message"], 400))
+            found.setdefault(row["address"], []).append(check)
+    return tuple(Judged(r.address, r.run, tuple(found[r.address])) for r in ran if r.run and r.address in found)
 
 
 def fresh(store: Store, addresses: Sequence[str]) -> tuple[Fresh, ...]:
@@ -230,7 +230,7 @@ def _fresh(store: Store, address: str) -> Fresh:
     if not table.exists():
         return Fresh(address, None, None, None, None, None)
     delta = table.delta()
-    adds = pa.record_batch(delta.get_add_actions(flatten=True)).to_pydict()
+    adds = pa.table(delta.get_add_actions(flatten=True)).to_pydict()
     changed = delta.history(1)[0].get("timestamp")
     return Fresh(
         address,
@@ -277,6 +277,14 @@ def _example(found: Mapping[str, Any], classified: tuple[str, ...] | None) -> Ex
     return Example(place or (found["source"] or ""), text)
 
 
+def _told_once(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """Examples of which each looks different; those that look the same stand together with all their places."""
+    places: dict[str, list[str]] = {}
+    for example in examples:
+        places.setdefault(example.text, []).append(example.place)
+    return tuple(Example(", ".join(dict.fromkeys(p for p in where if p)), text) for text, where in places.items())
+
+
 def inputs_of(event: Event | None) -> str:
     """What a run read, in words: `silver.texts versions 3 to 4`, `12 files`."""
     if event is None:
@@ -285,7 +293,13 @@ def inputs_of(event: Event | None) -> str:
     for address, read in event.inputs.items():
         if isinstance(read, Sequence) and not isinstance(read, str):
             since, to = read
-            parts.append(f"{address} version {to}" if since is None or since == to else f"{address} versions {since + 1} to {to}" if to > since + 1 else f"{address} version {to}")
+            parts.append(
+                f"{address} version {to}"
+                if since is None or since == to
+                else f"{address} versions {since + 1} to {to}"
+                if to > since + 1
+                else f"{address} version {to}"
+            )
         elif isinstance(read, Mapping) and "files" in read:
             parts.append(f"{read['files']} file{'s' * (read['files'] != 1)} of {address}")
         else:

@@ -22,14 +22,24 @@ WIDE, HIGH = 1000.0, 240.0  # of a plot, in its own units
 _DAY = 24 * HOUR
 
 # Widths of the flow's columns and the room between them, in pixels at full size.
-_COLUMNS = {"raw": 84, "bronze": 158, "silver": 146, "gold": 158, "models": 116, "predictions": 116, "reports": 100}
+_COLUMNS = {"raw": 84, "bronze": 158, "silver": 150, "gold": 158, "models": 136, "predictions": 116, "reports": 100}
 _BETWEEN, _BOX, _PITCH, _TOP = 42, 38, 47, 34
+_LETTER = 7.6  # width of a bold letter in the widest of our fonts: longer names are set tighter, in every font
 
 # Besides its colour every state has a sign of its own, for who sees no colours and for print.
-SIGNS: Mapping[str, str] = {"published": "✓", "nothing": "=", "refused": "!", "failed": "✕", "skipped": "↷", "restored": "↶", "cut": "…", "absent": "·"}
+SIGNS: Mapping[str, str] = {
+    "published": "✓",
+    "nothing": "=",
+    "refused": "!",
+    "failed": "✕",
+    "skipped": "↷",
+    "restored": "↶",
+    "cut": "…",
+    "absent": "·",
+}
 
 
-# --- scales ------------------------------------------------------------------------------------------------------------------------------
+# --- scales ---
 
 
 def scale(value: float, low: float, high: float, start: float, end: float) -> float:
@@ -79,7 +89,7 @@ def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> li
     return places
 
 
-# --- words -------------------------------------------------------------------------------------------------------------------------------
+# --- words ---
 
 
 def number(value: float) -> str:
@@ -88,12 +98,12 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return "–"
     if size >= 1e9:
-        return f"{value / 1e9:,.1f} G".replace(".0 ", " ")
+        return f"{value / 1e9:,.1f} G".replace(".0 ", " ") if size < 1e12 else f"{value:.2g}"
     if size >= 1e6:
         return f"{value / 1e6:,.1f} M".replace(".0 ", " ")
     if value == int(value):
         return f"{int(value):,}"
-    return f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if size >= 1000 else f"{value:.1f}".removesuffix(".0") if size >= 100 else f"{value:.3g}"
 
 
 def moment(at: int) -> str:
@@ -107,7 +117,7 @@ def hour(at: int) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%a %-d %b %Y %H:%M} UTC"
 
 
-# --- parts -------------------------------------------------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def _plot(inside: Iterable[str], label: str, *, beside: Iterable[str] = (), kind: str = "") -> Markup:
@@ -141,7 +151,7 @@ def _level_label(value: float, top: float, css: str = "") -> str:
     return f'<span class="level {css}" style="top:{top / HIGH * 100:.1f}%" aria-hidden="true">{number(value)}</span>'
 
 
-# --- logs --------------------------------------------------------------------------------------------------------------------------------
+# --- logs ---
 
 
 def stacked(source: LogSource) -> Markup:
@@ -154,7 +164,10 @@ def stacked(source: LogSource) -> Markup:
         left = scale(burst.at + source.step / 2, source.start, source.end, 0, 100)
         side = " first" if left < 12 else " last" if left > 88 else ""
         height = scale(burst.total, 0, top, HIGH, 14) / HIGH * 100
-        beside.append(f'<span class="burst{side}" style="left:{left:.2f}%;top:{height:.1f}%" title="{escape(hour(burst.at))}: {burst.errors:,} errors">{number(burst.errors)}</span>')
+        beside.append(
+            f'<span class="burst{side}" style="left:{left:.2f}%;top:{height:.1f}%" title="{escape(hour(burst.at))}: {burst.errors:,} errors">'
+            f"{number(burst.errors)}</span>"
+        )
     label = f"{source.source}: {source.events:,} events from {hour(source.start)} to {hour(source.end)}, {source.errors:,} of them errors"
     return _plot(inside, label, beside=beside, kind="tall") + Markup(_time_axis(source.start, source.end, 6))
 
@@ -177,13 +190,16 @@ def _columns(buckets: Sequence[Bucket], start: int, end: int, step: int, top: fl
                 low, high = scale(below, 0, top, HIGH, head), scale(below + count, 0, top, HIGH, head)
                 # An error among thousands of events is less than a pixel: errors are never thinner than they can be seen.
                 tall = max(low - high, 3.0 if level in ("ERROR", "FATAL") else 1.0)
-                parts.append(f'<rect class="lv-{level.lower()}" x="{left + wide * 0.08:.1f}" y="{low - tall:.1f}" width="{wide * 0.84:.1f}" height="{tall:.1f}"/>')
+                parts.append(
+                    f'<rect class="lv-{level.lower()}" x="{left + wide * 0.08:.1f}" y="{low - tall:.1f}" '
+                    f'width="{wide * 0.84:.1f}" height="{tall:.1f}"/>'
+                )
                 below += count
         parts.append("</g>")
     return parts
 
 
-# --- sensors -----------------------------------------------------------------------------------------------------------------------------
+# --- sensors ---
 
 
 def curve(series: Series) -> Markup:
@@ -193,8 +209,9 @@ def curve(series: Series) -> Markup:
         return Markup('<div class="plot"></div>')
     start, end = readings[0].at, readings[-1].at + series.step
     low, high = min(r.low for r in readings), max(r.high for r in readings)
-    if not high > low:
-        low, high = low - 1, high + 1
+    if not high - low > 1e-3 * max(abs(low), abs(high)):  # level: noise in the fourth digit is not drawn as mountains
+        middle, room = (low + high) / 2, max(abs(low), abs(high)) * 0.01 or 1.0
+        low, high = middle - room, middle + room
 
     def x(at: float) -> float:
         return scale(at + series.step / 2, start, end, 0, WIDE)
@@ -205,7 +222,10 @@ def curve(series: Series) -> Markup:
     inside = list[str]()
     for before, after in series.holes:
         title = f"no readings from {hour(before + series.step)} to {hour(after)}"
-        inside.append(f'<rect class="hole" x="{x(before):.1f}" y="0" width="{x(after) - x(before):.1f}" height="{HIGH:.0f}"><title>{escape(title)}</title></rect>')
+        inside.append(
+            f'<rect class="hole" x="{x(before):.1f}" y="0" width="{x(after) - x(before):.1f}" height="{HIGH:.0f}">'
+            f"<title>{escape(title)}</title></rect>"
+        )
     gone = {after for _, after in series.holes}
     pieces = list[list[int]]()
     for i, reading in enumerate(readings):
@@ -229,14 +249,15 @@ def curve(series: Series) -> Markup:
         value = r.high if abs(r.high - middle) >= abs(r.low - middle) else r.low
         inside.append(_dot(x(r.at), y(value), "spike", f"{hour(r.at)}: {number(value)} {series.unit}"))
     label = (
-        f"{series.sensor} {series.metric}: {series.count:,} readings from {hour(start)} to {hour(end)}, between {number(low)} and {number(high)} {series.unit}; "
+        f"{series.sensor} {series.metric}: {series.count:,} readings from {hour(start)} to {hour(end)}, "
+        f"between {number(low)} and {number(high)} {series.unit}; "
         f"{len(series.holes)} holes, {len(series.spikes)} spikes"
     )
     beside = [_level_label(high, 14, "high"), _level_label(low, HIGH - 14, "low")]
     return _plot(inside, label, beside=beside, kind="small") + Markup(_time_axis(start, end, 3))
 
 
-# --- the model ---------------------------------------------------------------------------------------------------------------------------
+# --- the model ---
 
 
 def curves(found: Sequence[Curve], *, share: bool) -> Markup:
@@ -280,10 +301,15 @@ def heat(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> Markup:
             if count:
                 css = "hit" if s == t else "miss"
                 title = f"{labels[t]}: {count:,} of {whole:,} said to be {labels[s]}"
-                cells.append(f'<rect class="{css}" x="{s}" y="{t}" width="1" height="1" fill-opacity="{0.15 + 0.85 * count / whole:.2f}"><title>{escape(title)}</title></rect>')
+                cells.append(
+                    f'<rect class="{css}" x="{s}" y="{t}" width="1" height="1" fill-opacity="{0.15 + 0.85 * count / whole:.2f}">'
+                    f"<title>{escape(title)}</title></rect>"
+                )
     right = sum(row[i] for i, row in enumerate(confusion))
     label = f"confusion matrix of {n} labels: {right:,} of {sum(map(sum, confusion)):,} rows on the diagonal"
-    return Markup(f'<svg class="heat" viewBox="0 0 {n} {n}" role="img" aria-label="{label}"><rect class="bed" width="{n}" height="{n}"/>{"".join(cells)}</svg>')
+    return Markup(
+        f'<svg class="heat" viewBox="0 0 {n} {n}" role="img" aria-label="{label}"><rect class="bed" width="{n}" height="{n}"/>{"".join(cells)}</svg>'
+    )
 
 
 def histogram(bins: Sequence[int]) -> Markup:
@@ -297,15 +323,18 @@ def histogram(bins: Sequence[int]) -> Markup:
         tall = max(HIGH - y, 3.0) if count else 0.0
         inside.append(
             f'<g><title>{title}</title><rect class="none" x="{i * wide:.1f}" y="0" width="{wide:.1f}" height="{HIGH:.0f}"/>'
-            f'<rect class="sure" style="--sure:{(i + 0.5) / len(bins):.2f}" x="{i * wide + wide * 0.06:.1f}" y="{HIGH - tall:.1f}" width="{wide * 0.88:.1f}" height="{tall:.1f}"/></g>'
+            f'<rect class="sure" style="--sure:{(i + 0.5) / len(bins):.2f}" x="{i * wide + wide * 0.06:.1f}" y="{HIGH - tall:.1f}" '
+            f'width="{wide * 0.88:.1f}" height="{tall:.1f}"/></g>'
         )
     beside = [_level_label(t, scale(t, 0, top, HIGH, 12)) for t in ticks(0, top, 3) if t]
-    words = "".join(f'<span class="tick{" first" if s == 0 else " last" if s == 100 else ""}" style="left:{s}%">{s}%</span>' for s in (0, 25, 50, 75, 100))
+    words = "".join(
+        f'<span class="tick{" first" if s == 0 else " last" if s == 100 else ""}" style="left:{s}%">{s}%</span>' for s in (0, 25, 50, 75, 100)
+    )
     label = f"{sum(bins):,} predictions by confidence; {sum(bins[len(bins) // 2 :]):,} of them at 50 % or more"
     return _plot(inside, label, beside=beside, kind="tall") + Markup(f'<div class="axis" aria-hidden="true">{words}</div>')
 
 
-# --- the flow ----------------------------------------------------------------------------------------------------------------------------
+# --- the flow ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,9 +388,11 @@ def flow(found: Sequence[Box]) -> Markup:
     tall = max(places.values()) + _BOX / 2 + 6
     by_address = {b.address: b for b in found}
     parts = [f'<text class="zone" x="{lefts[z]:.0f}" y="14">{z}</text>' for z in zones]
-    parts += [_arrow(by_address[r], b, lefts, places) for b in found for r in b.reads if r in by_address]
+    parts += [_arrow(by_address[r], b, lefts, places, {b.address: b.zone for b in found}) for b in found for r in b.reads if r in by_address]
     parts += [_box(b, lefts[b.zone], places[b.address]) for b in found]
-    label = "The flow of tonight: " + "; ".join(f"{z} " + ", ".join(f"{b.address.split('.')[1]} {'' if b.zone == 'raw' else STATES[b.status]}".strip() for b in columns[z]) for z in zones)
+    label = "The flow of tonight: " + "; ".join(
+        f"{z} " + ", ".join(f"{b.address.split('.')[1]} {'' if b.zone == 'raw' else STATES[b.status]}".strip() for b in columns[z]) for z in zones
+    )
     return Markup(f'<svg class="flow" viewBox="-1 0 {wide + 2:.0f} {tall:.0f}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>')
 
 
@@ -370,27 +401,39 @@ def _box(box: Box, left: float, middle: float) -> str:
     name = box.address.split(".")[1]
     if box.zone == "raw":
         return (
-            f'<g class="box raw"><title>{escape(box.title)}</title><rect x="{left:.1f}" y="{top + 5:.1f}" width="{wide}" height="{_BOX - 10}" rx="14"/>'
+            f'<g class="box raw"><title>{escape(box.title)}</title>'
+            f'<rect x="{left:.1f}" y="{top + 5:.1f}" width="{wide}" height="{_BOX - 10}" rx="14"/>'
             f'<text class="note" x="{left + wide / 2:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{escape(box.note or "files")}</text></g>'
         )
+    name = name if len(name) <= 24 else name[:23] + "…"
+    tight = f' textLength="{wide - 22}" lengthAdjust="spacingAndGlyphs"' if len(name) * _LETTER > wide - 22 else ""
     return (
         f'<g class="box s-{box.status}"><title>{escape(box.title)}</title><rect x="{left:.1f}" y="{top:.1f}" width="{wide}" height="{_BOX}" rx="7"/>'
         f'<rect class="edge" x="{left:.1f}" y="{top:.1f}" width="4" height="{_BOX}" rx="2"/>'
-        f'<text class="name" x="{left + 13:.1f}" y="{middle - 2.5:.1f}">{escape(name if len(name) <= 20 else name[:19] + "…")}</text>'
+        f'<text class="name" x="{left + 13:.1f}" y="{middle - 2.5:.1f}"{tight}>{escape(name)}</text>'
         f'<text class="note" x="{left + 13:.1f}" y="{middle + 12:.1f}">{escape(box.note)}</text>'
-        f'<text class="sign" x="{left + wide - 9:.1f}" y="{middle - 2:.1f}" text-anchor="end">{SIGNS.get(box.status, "")}</text></g>'
+        f'<text class="sign" x="{left + wide - 9:.1f}" y="{middle + 12:.1f}" text-anchor="end">{SIGNS.get(box.status, "")}</text></g>'
     )
 
 
-def _arrow(a: Box, b: Box, lefts: Mapping[str, float], places: Mapping[str, float]) -> str:
+def _arrow(a: Box, b: Box, lefts: Mapping[str, float], places: Mapping[str, float], zones: Mapping[str, str]) -> str:
     x1, x2 = lefts[a.zone] + _COLUMNS.get(a.zone, 130), lefts[b.zone]
     y1, y2 = places[a.address], places[b.address]
     held = a.status in ("refused", "failed", "cut", "skipped", "absent")
-    css = "held" if held else "still" if b.status == "nothing" else "live"
+    css = f"held s-{a.status}" if held else "live" if b.status in ("published", "restored") else "still"
     if x2 <= x1:  # within a zone, or back: around the outside
         bend = 28
         return f'<path class="arrow {css}" d="M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x1 + bend:.1f} {y2:.1f} {x1:.1f} {y2:.1f}"/>'
     bend = min(60.0, (x2 - x1) * 0.55)
+    between = [places[at] for at, zone in zones.items() if x1 < lefts[zone] < x2 and at in places]
+    if any(abs(y - (y1 + y2) / 2) < _BOX / 2 for y in between) and abs(y1 - y2) < _BOX:
+        # A box stands in the way: around it, on the side where no other one stands.
+        side = -1 if not any(abs(y - (y1 - _PITCH)) < _BOX for y in between) else 1
+        over = (y1 + y2) / 2 + side * (_BOX / 2 + 9)
+        return (
+            f'<path class="arrow {css}" d="M{x1:.1f} {y1:.1f}C{x1 + 22:.1f} {y1:.1f} {x1 + 14:.1f} {over:.1f} {x1 + 40:.1f} {over:.1f}'
+            f'H{x2 - 40:.1f}C{x2 - 14:.1f} {over:.1f} {x2 - 22:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"/>'
+        )
     return f'<path class="arrow {css}" d="M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"/>'
 
 
@@ -406,7 +449,10 @@ def _places(zones: Sequence[str], columns: Mapping[str, Sequence[Box]]) -> dict[
     spine = max(zones, key=lambda z: (len(columns[z]), z == "bronze"))
     at = zones.index(spine)
     # In the fullest column those that flow into the same table stand together.
-    onward = {b.address: min((n for n, c in enumerate(columns[zones[at + 1]]) if b.address in c.reads), default=99) if at + 1 < len(zones) else 0 for b in columns[spine]}
+    onward = {
+        b.address: min((n for n, c in enumerate(columns[zones[at + 1]]) if b.address in c.reads), default=99) if at + 1 < len(zones) else 0
+        for b in columns[spine]
+    }
     ordered = sorted(columns[spine], key=lambda b: (onward[b.address], b.address))
     places = {b.address: _TOP + _BOX / 2 + i * _PITCH for i, b in enumerate(ordered)}
     low, high = _TOP + _BOX / 2, _TOP + _BOX / 2 + (len(ordered) - 1) * _PITCH

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -23,7 +24,7 @@ COMPONENTS = 9  # of each source: three rows of three
 SERIES = 96  # in all: a page of more than a hundred curves is looked at by nobody
 NO_UNITS = ("1", "unspecified")  # what silver writes where there is none to show
 SPIKE = 6.0  # robust standard deviations from the median: normal noise gets there once in 500 million
-SAMPLE = 12
+SAMPLE = 12  # predictions shown
 LEAST = 8
 BINS = 20
 
@@ -171,6 +172,9 @@ class Prediction:
     source: str | None = None
 
 
+B = TypeVar("B", Bucket, Reading)
+
+
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """What the champion said of the rows in the lake."""
@@ -184,7 +188,7 @@ class Predictions:
     least: tuple[Prediction, ...]
 
 
-# --- logs --------------------------------------------------------------------------------------------------------------------------------
+# --- logs ---
 
 
 def logs(store: Store) -> Logs | None:
@@ -193,7 +197,9 @@ def logs(store: Store) -> Logs | None:
     if not table.exists():
         return None
     connection = _open(hourly=table)
-    spans = connection.execute("select source, epoch(min(hour))::bigint, epoch(max(hour))::bigint from hourly group by source order by source").fetchall()
+    spans = connection.execute(
+        "select source, epoch(min(hour))::bigint, epoch(max(hour))::bigint from hourly group by source order by source"
+    ).fetchall()
     sources = tuple(_source(connection, source, first, last) for source, first, last in spans if first is not None)
     return Logs(tuple(sorted(sources, key=lambda s: (-s.events, s.source))), _thrown(store, sources))
 
@@ -205,8 +211,9 @@ def _source(connection: duckdb.DuckDBPyConnection, source: str, first: int, last
     end = last + HOUR + (-(last + HOUR - start)) % step
     rows = connection.execute(
         """
-        select component, host, level, ((epoch(hour)::bigint - $start) // $step) * $step + $start as at, sum(events)::bigint as events, sum(exceptions)::bigint as exceptions
-        from hourly where source = $source and hour >= make_timestamptz($start * 1000000) group by all
+        select component, host, level, ((epoch(hour)::bigint - $start) // $step) * $step + $start as at,
+               sum(events)::bigint as events, sum(exceptions)::bigint as exceptions
+        from hourly where source = $source and hour >= to_timestamp($start) group by all
         """,
         {"source": source, "start": start, "step": step},
     ).fetchall()
@@ -234,7 +241,7 @@ def _buckets(rows: Iterable[Any]) -> tuple[Bucket, ...]:
 
 
 def bursts(buckets: Sequence[Bucket], steps: int, most: int = 3) -> tuple[Bucket, ...]:
-    """Steps with at least 5 errors and 4 times as many as an ordinary step has, the worst first.
+    """Steps with at least 5 errors and 4 times as many as an ordinary step has, the worst first; of neighbours the worst.
 
     Ordinary is the mean without the worst tenth of steps: one great burst must not hide a lesser one.
     """
@@ -242,7 +249,20 @@ def bursts(buckets: Sequence[Bucket], steps: int, most: int = 3) -> tuple[Bucket
     calm = errors[max(1, steps // 10) :]
     ordinary = sum(calm) / max(1, steps - steps // 10)
     found = [b for b in buckets if b.errors >= 5 and b.errors >= 4 * ordinary]
-    return tuple(sorted(found, key=lambda b: (-b.errors, b.at))[:most])
+    peaks = [max(run, key=lambda b: b.errors) for run in _neighbours(found, buckets)]
+    return tuple(sorted(peaks, key=lambda b: (-b.errors, b.at))[:most])
+
+
+def _neighbours(some: Sequence[B], among: Sequence[B]) -> list[list[B]]:
+    """Runs of neighbours: those that stand next to each other in the whole are one happening."""
+    place = {b.at: i for i, b in enumerate(among)}
+    runs = list[list[B]]()
+    for b in some:
+        if runs and place[b.at] == place[runs[-1][-1].at] + 1:
+            runs[-1].append(b)
+        else:
+            runs.append([b])
+    return runs
 
 
 def _thrown(store: Store, sources: Sequence[LogSource]) -> tuple[Thrown, ...]:
@@ -266,7 +286,7 @@ def _thrown(store: Store, sources: Sequence[LogSource]) -> tuple[Thrown, ...]:
     return tuple(Thrown(shown_text(kind, 80), events, tuple(where), shown_text(line, 160)) for kind, events, where, line in rows)
 
 
-# --- sensors -----------------------------------------------------------------------------------------------------------------------------
+# --- sensors ---
 
 
 def sensors(store: Store) -> Sensors | None:
@@ -279,16 +299,17 @@ def sensors(store: Store) -> Sensors | None:
     rows = connection.execute(
         """
         with ends as (
-            select sensor, metric, epoch(max(hour))::bigint as last, greatest(epoch(max(hour))::bigint + 3600 - $window, epoch(min(hour))::bigint) as first
+            select sensor, metric, epoch(max(hour))::bigint as last,
+                   greatest(epoch(max(hour))::bigint + 3600 - $window, epoch(min(hour))::bigint) as first
             from hourly group by sensor, metric
         ), steps as (
             select *, greatest(1, ceil((last + 3600 - first) / 3600.0 / $points))::bigint * 3600 as step from ends
         )
-        select h.sensor, h.metric, h.unit, step, ((epoch(h.hour)::bigint - first) // step) * step + first as at,
+        select h.sensor, h.metric, h.unit, step, ((epoch(h.hour)::bigint - first) // step) * step + first as since,
                sum(h.mean * h.readings) / sum(h.readings) as mean, min(h.minimum) as low, max(h.maximum) as high, sum(h.gaps)::bigint as gaps,
                sum(h.readings)::bigint as readings
         from hourly h join steps s using (sensor, metric) where epoch(h.hour)::bigint >= first
-        group by h.sensor, h.metric, h.unit, step, at order by h.sensor, h.metric, h.unit, at
+        group by h.sensor, h.metric, h.unit, step, since order by h.sensor, h.metric, h.unit, since
         """,
         {"window": window, "points": POINTS},
     ).fetchall()
@@ -296,7 +317,14 @@ def sensors(store: Store) -> Sensors | None:
     for row in rows:
         found.setdefault((row[0], row[1], row[2] or ""), []).append(row)
     series = [
-        Series(sensor, metric, "" if unit in NO_UNITS else unit, part[0][3], tuple(Reading(r[4], r[5], r[6], r[7], r[8] or 0) for r in part), sum(r[9] for r in part))
+        Series(
+            sensor,
+            metric,
+            "" if unit in NO_UNITS else unit,
+            part[0][3],
+            tuple(Reading(r[4], r[5], r[6], r[7], r[8] or 0) for r in part),
+            sum(r[9] for r in part),
+        )
         for (sensor, metric, unit), part in found.items()
     ]
     if len(series) > SERIES:
@@ -307,24 +335,28 @@ def sensors(store: Store) -> Sensors | None:
 
 def holes(readings: Sequence[Reading], step: int) -> tuple[tuple[int, int], ...]:
     """(last before, first after) where more time than usual lies between two readings."""
-    apart = [b.at - a.at for a, b in zip(readings, readings[1:], strict=False)]
+    apart = [b.at - a.at for a, b in pairwise(readings)]
     usual = max(step, int(median(apart))) if apart else step
-    return tuple((a.at, b.at) for a, b in zip(readings, readings[1:], strict=False) if b.at - a.at > 1.5 * usual)
+    return tuple((a.at, b.at) for a, b in pairwise(readings) if b.at - a.at > 1.5 * usual)
 
 
 def spikes(readings: Sequence[Reading], most: int = 5) -> tuple[Reading, ...]:
-    """Steps that reach SPIKE robust standard deviations (1.4826 x the median distance from the median) or more, the furthest first."""
+    """Steps that reach SPIKE robust standard deviations (1.4826 x the median distance from the median), the furthest first.
+
+    Neighbours are one spike, which stands at the furthest of them.
+    """
     if len(readings) < 8:
         return ()
     middle = median(r.mean for r in readings)
     spread = 1.4826 * median(abs(r.mean - middle) for r in readings)
     if spread <= 0:
         return ()
-    far = [(max(r.high - middle, middle - r.low) / spread, r) for r in readings]
-    found = [(how, r) for how, r in far if how >= SPIKE]
+    far = {r.at: max(r.high - middle, middle - r.low) / spread for r in readings}
+    found = [r for r in readings if far[r.at] >= SPIKE]
     if len(found) > len(readings) / 10:  # a tenth of the time is no spike: it is how this series is
         return ()
-    return tuple(r for _, r in sorted(found, key=lambda f: (-f[0], f[1].at))[:most])
+    peaks = [max(run, key=lambda r: far[r.at]) for run in _neighbours(found, readings)]
+    return tuple(sorted(peaks, key=lambda r: (-far[r.at], r.at))[:most])
 
 
 def step_for(span: int, most: int) -> int:
@@ -335,7 +367,7 @@ def step_for(span: int, most: int) -> int:
     return -(-span // (24 * HOUR * most)) * 24 * HOUR
 
 
-# --- predictions -------------------------------------------------------------------------------------------------------------------------
+# --- predictions ---
 
 
 def predictions(store: Store) -> Predictions | None:
@@ -349,8 +381,12 @@ def predictions(store: Store) -> Predictions | None:
     version = "model_version" if "model_version" in names else "null"
     counted = connection.execute("select count(*), coalesce(avg(probability), 0) from predictions").fetchone() or (0, 0.0)
     labels = connection.execute("select label, count(*) as n from predictions group by label order by n desc, label").fetchall()
-    binned = dict(connection.execute(f"select least(floor(probability * {BINS})::int, {BINS - 1}) as bin, count(*) from predictions group by bin").fetchall())
-    versions = connection.execute(f"select {version}::bigint as v, count(*) from predictions group by v having v is not null order by v desc").fetchall()
+    binned = dict(
+        connection.execute(f"select least(floor(probability * {BINS})::int, {BINS - 1}) as bin, count(*) from predictions group by bin").fetchall()
+    )
+    versions = connection.execute(
+        f"select {version}::bigint as v, count(*) from predictions group by v having v is not null order by v desc"
+    ).fetchall()
     columns = f"{key}, label, probability, {version}"
     sample = connection.execute(f"select {columns} from predictions order by md5({key}), {key} limit {SAMPLE}").fetchall()
     least = connection.execute(f"select {columns} from predictions order by probability, {key} limit {LEAST}").fetchall()

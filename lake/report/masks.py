@@ -15,21 +15,36 @@ MOST_CHARACTERS = 200  # of one example: enough to see what is wrong with a row,
 _HIDDEN_BELOW = 8  # a "secret" shorter than this would turn half the page into stars, and guards nothing
 
 # Full-width characters and the many dashes look the same to a person, so they must to the patterns; same length, so that places stay places.
-_PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | dict.fromkeys([*range(0x2010, 0x2016), 0x2212], ord("-"))
-_PLAIN |= dict.fromkeys([0xA0, 0x2009, 0x202F, 0x3000], ord(" "))
+_PLAIN = {
+    **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
+    **dict.fromkeys([*range(0x2010, 0x2016), 0x2212], ord("-")),
+    **dict.fromkeys([0xA0, 0x2009, 0x202F, 0x3000], ord(" ")),
+}
 
-# In this order at every place: what is a time, a hash or a placeholder is kept, so that an example of a log line stays readable.
-_PATTERNS = re.compile(
-    r"(?P<KEEP>\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:[.,]\d{1,9})?)?|\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?|\d{1,2}/\w{2,9}/\d{4}(?::\d{2}:\d{2}:\d{2})?"
-    r"|\b[0-9a-f]{32,64}\b)"
-    r"|(?P<SECRET>(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"
-    r"|(?i:(?<=password=)|(?<=secret=)|(?<=token=)|(?<=signature=)|(?<=api_key=)|(?<=authorization: bearer ))[^\s&\"',;]+|AKIA[0-9A-Z]{16})"
-    r"|(?P<EMAIL>[\w.+%-]+@[\w-]+(?:\.[\w-]+)+)"
-    r"|(?P<IBAN>\b[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?\b)"
-    r"|(?P<IP>(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)|(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f:]{1,}|(?<![\w:])[0-9A-Fa-f]{0,4}::(?:[0-9A-Fa-f]{1,4}:?){1,6})"
-    r"|(?P<CARD>(?<![\w.])\d(?:[ -]?\d){12,18}(?!\d))"
-    r"|(?P<PHONE>(?<![\w.,])(?:\+|00)?\(?\d(?:[ ()/-]{0,2}\d){8,13}(?![\d.]))"
-)
+# Tried in this order at every place. What is a time or a hash is kept, so that an example of a log line stays readable.
+_KINDS = {
+    "KEEP": (
+        r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:[.,]\d{1,9})?)?",
+        r"\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?",
+        r"\d{1,2}/\w{2,9}/\d{4}(?::\d{2}:\d{2}:\d{2})?",
+        r"\b[0-9a-f]{32,64}\b",
+    ),
+    "SECRET": (
+        r"(?<=://)[^\s/@:]+:[^\s/@]+(?=@)",
+        r"(?i:(?<=password=)|(?<=secret=)|(?<=token=)|(?<=signature=)|(?<=api_key=)|(?<=authorization: bearer ))[^\s&\"',;]+",
+        r"AKIA[0-9A-Z]{16}",
+    ),
+    "EMAIL": (r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+",),
+    "IBAN": (r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])",),
+    "IP": (
+        r"(?<![A-Za-z0-9_.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)",
+        r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f:]+",
+        r"(?<![\w:])[0-9A-Fa-f]{0,4}::(?:[0-9A-Fa-f]{1,4}:?){1,6}",
+    ),
+    "CARD": (r"(?<![A-Za-z0-9_.])\d(?:[ -]?\d){12,18}(?!\d)",),
+    "PHONE": (r"(?<![A-Za-z0-9_.,])(?:\+|00)?\(?\d(?:[ ()/-]{0,2}\d){8,13}(?!\d|\.\d)",),
+}
+_PATTERNS = re.compile("|".join(f"(?P<{kind}>{'|'.join(patterns)})" for kind, patterns in _KINDS.items()))
 
 
 def masked(text: str) -> str:

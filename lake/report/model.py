@@ -114,9 +114,20 @@ def champion(store: Store, name: str = "intent") -> Champion | None:
 
 def lineage(store: Store, prediction: Prediction, model: Champion | None, events: Sequence[Event]) -> tuple[Link, ...]:
     """The way back from one prediction: the model, the rows it learnt from, the text, and the line of the file it stood in."""
-    links = [Link(f"“{shown_text(prediction.text, 90)}”" if prediction.text else prediction.id, f"was labelled {prediction.label}, {prediction.probability:.0%} sure")]
+    links = [
+        Link(
+            f"“{shown_text(prediction.text, 90)}”" if prediction.text else prediction.id,
+            f"was labelled {prediction.label}, {prediction.probability:.0%} sure",
+        )
+    ]
     if prediction.model_version is not None:
-        links.append(Link(f"models.intent version {prediction.model_version}", "said so", _day(model.at) if model and model.version == prediction.model_version else ""))
+        links.append(
+            Link(
+                f"models.intent version {prediction.model_version}",
+                "said so",
+                _day(model.at) if model and model.version == prediction.model_version else "",
+            )
+        )
     if model is not None and model.version == prediction.model_version:
         learnt = f"taught it{f', {model.rows:,} rows' if model.rows else ''}"
         links.append(Link(f"{model.table} version {model.table_version}", learnt, _made(events, model.table, model.table_version)))
@@ -129,7 +140,11 @@ def lineage(store: Store, prediction: Prediction, model: Champion | None, events
         bronze = f"bronze.{found['source']}"
         row = _row(store, bronze, "row_id", prediction.id, ("file", "line", "edition", "sha256"))
         if row is not None:
-            read = [r for r in ops.read(store, "files", [("address", "=", bronze), ("path", "=", row["file"])]) if r["status"] == "read" and r["edition"] == row["edition"]]
+            read = [
+                r
+                for r in ops.read(store, "files", [("address", "=", bronze), ("path", "=", row["file"])])
+                if r["status"] == "read" and r["edition"] == row["edition"]
+            ]
             run = f"run {read[-1]['run']} of {bronze}" if read else bronze
             links.append(Link(run, "read it", _day(read[-1]["at"]) if read else ""))
             links.append(Link(f"{row['file']}, line {row['line']:,}", f"is where it stands: edition {row['edition']}, sha256 {row['sha256'][:12]}…"))

@@ -35,22 +35,27 @@ class Headline:
 
 def render(facts: Facts, secrets: Iterable[str] = ()) -> str:
     """The page of a night; none of `secrets` is in it, whatever message they came in."""
-    page = _environment().get_template("template.html.j2").render(
-        facts=facts,
-        headline=headline(facts),
-        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
-        flow=charts.flow(_boxes(facts)),
-        boxes=_boxes(facts),
-        reasons=_by_address(facts.rejected),
-        charts=charts,
-        LEVELS=LEVELS,
-        DAYS=DAYS,
-        BINS=BINS,
-        TABLE_LABELS=TABLE_LABELS,
-        labels=_labels(facts),
-        sensor_groups=[(name, list(found)) for name, found in groupby(facts.sensors.series, key=lambda s: s.group)] if facts.sensors else [],
-        slowest=max((r.seconds or 0.0 for r in facts.ran), default=0.0) or 1.0,
-        leads=leads(facts),
+    page = (
+        _environment()
+        .get_template("template.html.j2")
+        .render(
+            facts=facts,
+            headline=headline(facts),
+            style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+            flow=charts.flow(_boxes(facts)),
+            boxes=_boxes(facts),
+            reasons=_by_address(facts.rejected),
+            charts=charts,
+            ago=ago,
+            LEVELS=LEVELS,
+            DAYS=DAYS,
+            BINS=BINS,
+            TABLE_LABELS=TABLE_LABELS,
+            labels=_labels(facts),
+            sensor_groups=[(name, list(found)) for name, found in groupby(facts.sensors.series, key=lambda s: s.group)] if facts.sensors else [],
+            slowest=max((r.seconds or 0.0 for r in facts.ran), default=0.0) or 1.0,
+            leads=leads(facts),
+        )
     )
     return without(page, secrets)
 
@@ -62,18 +67,25 @@ def headline(facts: Facts) -> Headline:
     if wrong:
         said = [_wrong(r) for r in wrong[:3]] + ([f"{len(wrong) - 3} more went wrong"] if len(wrong) > 3 else [])
         sentence = _joined(said)
-        behind = f"; {_count(skipped, 'table')} behind it {_were(skipped)} not touched" if skipped else ""
+        behind = f"; {_count(skipped, 'table')} behind {'it' if len(wrong) == 1 else 'them'} {_were(skipped)} not touched" if skipped else ""
         return Headline("bad", f"{_capital(sentence)}{behind}.")
     if not published and not still:
         return Headline("quiet", "Nothing has run yet.")
     if not published:
         more = f"; {_count(absent, 'table')} {_are(absent)} not made yet" if absent else ""
-        return Headline("quiet", f"Nothing new tonight: {'all ' if not absent else ''}{_count(still, 'table')} {'stand' if still != 1 else 'stands'} as before{more}.")
+        return Headline(
+            "quiet",
+            f"Nothing new tonight: {'all ' if not absent else ''}{_count(still, 'table')} {'stand' if still != 1 else 'stands'} as before{more}.",
+        )
     if facts.rows_rejected:
         aside = f"{facts.rows_rejected:,} of {facts.rows_in:,} rows {_were(facts.rows_rejected)} set aside"
     else:
         aside = "no row was set aside"
-    left = [f"{still} had nothing new" if still else "", f"{skipped} {_were(skipped)} not touched" if skipped else "", f"{absent} {_are(absent)} not made yet" if absent else ""]
+    left = [
+        f"{still} had nothing new" if still else "",
+        f"{skipped} {_were(skipped)} not touched" if skipped else "",
+        f"{absent} {_are(absent)} not made yet" if absent else "",
+    ]
     rest = _joined([part for part in left if part])
     mood = "care" if skipped or absent else "well"
     opening = "All well: " if mood == "well" else ""
@@ -90,8 +102,9 @@ def leads(facts: Facts) -> Mapping[str, str]:
     if facts.rejected:
         reasons, tables = {r.reason for r in facts.rejected}, {r.address for r in facts.rejected}
         found["rejected"] = (
-            f"{_count(facts.rows_rejected, 'row')} set aside in {_count(len(tables), 'table')} for {_count(len(reasons), 'reason')}. They are kept in ops.rejects with the "
-            "bytes they came from; a row with two reasons counts under both."
+            f"{_count(sum(r.rows_rejected or 0 for r in facts.ran) or sum(r.rows for r in facts.rejected), 'row')} set aside in "
+            f"{_count(len(tables), 'table')} for {_count(len(reasons), 'reason')}. They are kept in ops.rejects with the bytes they came from; "
+            "a row with two reasons counts under both."
         )
     if facts.judged:
         held, asked = sum(j.held for j in facts.judged), sum(len(j.checks) for j in facts.judged)
@@ -104,13 +117,21 @@ def leads(facts: Facts) -> Mapping[str, str]:
     if facts.sensors:
         gone, odd = sum(len(s.holes) for s in facts.sensors.series), sum(len(s.spikes) for s in facts.sensors.series)
         shown = f" The {len(facts.sensors.series)} most eventful are shown." if len(facts.sensors.series) < facts.sensors.in_all else ""
-        found["sensors"] = f"{_count(facts.sensors.in_all, 'series', 'series')}, hour by hour, with {_count(gone, 'hole')} and {_count(odd, 'spike')}.{shown}"
+        found["sensors"] = (
+            f"{_count(facts.sensors.in_all, 'series', 'series')}, hour by hour, with {_count(gone, 'hole')} and {_count(odd, 'spike')}.{shown}"
+        )
     if (champion := facts.champion) and champion.figures:
         against = f", the champion before it {champion.rival['accuracy']:.1%}" if champion.rival.get("accuracy") is not None else ""
-        found["model"] = f"Version {champion.version} is right on {champion.figures.get('accuracy', 0):.1%} of {champion.figures.get('rows', 0):,.0f} test rows{against}."
+        found["model"] = (
+            f"Version {champion.version} is right on {champion.figures.get('accuracy', 0):.1%} of "
+            f"{champion.figures.get('rows', 0):,.0f} test rows{against}."
+        )
     if facts.predictions and facts.predictions.rows:
         unsure = sum(facts.predictions.bins[: BINS // 2])
-        found["predictions"] = f"{_count(facts.predictions.rows, 'text')} labelled, {facts.predictions.mean:.0%} sure on average; {unsure:,} of them less than half sure."
+        found["predictions"] = (
+            f"{_count(facts.predictions.rows, 'text')} labelled, {facts.predictions.mean:.0%} sure on average; "
+            f"{unsure:,} of them less than half sure."
+        )
     return found
 
 
@@ -151,10 +172,12 @@ def page_name(facts: Facts) -> str:
 def secrets_of(lake: Lake) -> set[str]:
     """Keys that this process knows: a message of some library may hold one."""
     kept = [lake.store.secret_key, lake.settings.secret_key]
-    return {s.get_secret_value() for s in kept if s} | {v for k, v in os.environ.items() if k.startswith("LAKE_") and k.endswith(("_SECRET_KEY", "_PII_KEY"))}
+    return {s.get_secret_value() for s in kept if s} | {
+        v for k, v in os.environ.items() if k.startswith("LAKE_") and k.endswith(("_SECRET_KEY", "_PII_KEY"))
+    }
 
 
-# --- words -------------------------------------------------------------------------------------------------------------------------------
+# --- words ---
 
 
 def duration(seconds: float | None) -> str:
@@ -226,7 +249,7 @@ def _capital(sentence: str) -> str:
     return sentence if "." in sentence.split(" ")[0] else sentence[:1].upper() + sentence[1:]
 
 
-# --- parts -------------------------------------------------------------------------------------------------------------------------------
+# --- parts ---
 
 
 def _boxes(facts: Facts) -> list[charts.Box]:
@@ -258,6 +281,6 @@ def _labels(facts: Facts) -> list[tuple[str, int]]:
 
 def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": charts.number, "duration": duration, "when": when, "size": size, "inputs": inputs_of, "count": _count}
-    environment.globals["ago"] = ago
+    filters: dict[str, Any] = environment.filters
+    filters.update(number=charts.number, duration=duration, when=when, size=size, inputs=inputs_of, count=_count)
     return environment

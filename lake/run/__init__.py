@@ -18,10 +18,7 @@ from lake.run.record import Intent, Outcome, run_row
 
 __all__ = ["Intent", "Outcome", "load", "main", "run", "run_row"]
 
-Build = Callable[..., Any]
-
-
-def main(job: Job, build: Build | Any) -> int:
+def main(job: Job, build: Any) -> int:
     """Run one job as a script and return its exit code."""
     try:
         path = Path(str(getattr(sys.modules["__main__"], "__file__", "")))
@@ -35,7 +32,7 @@ def main(job: Job, build: Build | Any) -> int:
         return error.exit_code
 
 
-def load(step: Step) -> Build | Any:
+def load(step: Step) -> Any:
     """What a job file gives to main(): its build function, or the spec of a model; loaded without running it as a script."""
     import importlib.util
 
@@ -58,7 +55,7 @@ def load(step: Step) -> Build | Any:
     return getattr(module, "SPEC", None) or module.build
 
 
-def run(step: Step, build: Build | Any, lake: Lake, *, full: bool = False) -> Outcome:
+def run(step: Step, build: Any, lake: Lake, *, full: bool = False) -> Outcome:
     """Run one job to its end; errors come back as an outcome, so that a night goes on with what does not depend on it."""
     began = time.monotonic()
     job = step.job
@@ -84,7 +81,7 @@ def run(step: Step, build: Build | Any, lake: Lake, *, full: bool = False) -> Ou
     return replace(outcome, seconds=time.monotonic() - began)
 
 
-def _report(step: Step, build: Build, lake: Lake) -> Outcome:
+def _report(step: Step, build: Callable[[Lake], list[dict[str, Any]]], lake: Lake) -> Outcome:
     """Run a job of the driver alone: it makes its page and gives the rows of its table."""
     rows = build(lake)
     ops.append_to(lake.store, step.job.writes, rows)

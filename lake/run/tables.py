@@ -30,7 +30,7 @@ from lake.sources.files import FileEdition, discover
 from lake.table import Changes, Staged, Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Observation, SparkSession
 
 Build = Callable[..., Any]
 
@@ -193,6 +193,7 @@ class TableRun:
         return table.changed(spark, since, to)
 
     def _from_files(self, spark: SparkSession, intent: Intent) -> _Built:
+        from pyspark.sql import Observation
         from pyspark.sql import functions as F
 
         from lake.sources.read import read
@@ -205,12 +206,16 @@ class TableRun:
                 self.lake.say(self.job.writes, f"reading {len(files)} files, {sum(f.size for f in files) / 1e6:.1f} MB")
                 parts.append(read(spark, files, source, self.lake.store).withColumn("_source", F.lit(address)))
         records = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
-        good = records.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
+        # Counted in the pass that writes the good ones: counting apart would read every file once more.
+        seen = Observation("records")
+        watched = records.observe(seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"))
+        good = watched.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
         again = sorted({f.path for f in intent.files if f.edition > 1})
         return _Built(
             self._call([good], intent),
             replace="true" if intent.full else None,
-            problems=records,
+            records=records,
+            seen=seen,
             touched=None if intent.full or not again else lambda current: current.where(F.col("file").isin(again)).select(*self.contract.key),
         )
 
@@ -267,19 +272,16 @@ class TableRun:
         staged = self.table.stage(transaction, watched.where(F.size(REASONS) == 0).drop(REASONS))
         figures = dict(seen.get)
         rows, rejected = int(figures.get("rows") or 0), int(figures.get("rejected") or 0)
-        rejects = [tagged.where(F.size(REASONS) > 0)] if rejected else []
-        records = 0
-        if built.problems is not None:
-            problems = built.problems.where(F.col("_problem").isNotNull())
-            records = problems.count()
-            if records:
-                self._write_rejects(spark, intent, _problem_rows(problems))
-            good = built.problems.where(F.col("_problem").isNull())
-            self._must_reconcile(good, rows)
-        for part in rejects:
-            self._write_rejects(spark, intent, _rejected_rows(part, self.contract, REASONS))
-        self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + records:,}; judging")
-        verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + records)
+        problems = 0
+        if built.records is not None and built.seen is not None:
+            problems = int(built.seen.get.get("problems") or 0)
+            self._must_reconcile(int(built.seen.get.get("records") or 0) - problems, rows)
+            if problems:
+                self._write_rejects(spark, intent, _problem_rows(built.records.where(F.col("_problem").isNotNull())))
+        if rejected:
+            self._write_rejects(spark, intent, _rejected_rows(tagged.where(F.size(REASONS) > 0), self.contract, REASONS))
+        self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + problems:,}; judging")
+        verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + problems)
         at = ops.now()
         ops.append(
             self.lake.store,
@@ -298,13 +300,12 @@ class TableRun:
                 f"{self.job.writes} run {intent.run}: the gate refused {staged.rows:,} rows: {told}",
                 next_step=f"lake show {self.job.writes}   # its last verdict; mend the data, or expectations/{self.job.writes.replace('.', '/')}.yaml",
             )
-        return staged, (rows + records, rejected + records, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
+        return staged, (rows + problems, rejected + problems, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
 
-    def _must_reconcile(self, good: DataFrame, rows: int) -> None:
-        records = good.count()
-        if records != rows:
+    def _must_reconcile(self, good: int, rows: int) -> None:
+        if good != rows:
             raise RunFailed(
-                f"{self.job.writes}: {records:,} good records were read, but build() made {rows:,} rows of them: bronze keeps one row a record",
+                f"{self.job.writes}: {good:,} good records were read, but build() made {rows:,} rows of them: bronze keeps one row a record",
                 next_step=f"take filters and joins out of {self.step.path}",
             )
 
@@ -315,7 +316,7 @@ class TableRun:
         contract = Contract.load("ops.rejects")
         given = {"address": F.lit(self.job.writes), "run": F.lit(intent.run), "at": F.lit(ops.now())}
         have = set(rows.columns)
-        chosen = [(given.get(c.name) if c.name in given else F.col(c.name) if c.name in have else F.lit(None)).cast(c.type).alias(c.name) for c in contract.columns]
+        chosen = [(given[c.name] if c.name in given else F.col(c.name) if c.name in have else F.lit(None)).cast(c.type).alias(c.name) for c in contract.columns]
         rows.select(*chosen).write.format("delta").mode("append").save(table.uri)
 
     # -- the books -------------------------------------------------------------------------------------------------
@@ -337,10 +338,10 @@ class TableRun:
         ops.append(self.lake.store, "files", [self._ledger_row(f, "read", run, rows.get(f.path, 0), rejected.get(f.path, 0)) for f in files])
 
     def _rows_by_file(self, paths: Sequence[str]) -> dict[str, int]:
-        import pyarrow.compute as pc
-
-        files = self.table.delta().to_pyarrow_table(columns=["file"])["file"]
-        return {r["values"]: r["counts"] for r in pc.value_counts(files).to_pylist() if r["values"] in set(paths)}
+        """Rows in the table of each of these files."""
+        wanted = set(paths)
+        counted = self.table.delta().to_pyarrow_dataset().to_table(columns=["file"]).group_by("file").aggregate([([], "count_all")])
+        return {r["file"]: r["count_all"] for r in counted.to_pylist() if r["file"] in wanted}
 
     def _finish_books(self, event: ops.Event) -> None:
         """The commit is in the table, but its process died before it could say so: say it now, under the same number."""
@@ -361,7 +362,8 @@ class _Built:
 
     rows: DataFrame
     replace: str | None = None
-    problems: DataFrame | None = None
+    records: DataFrame | None = None
+    seen: Observation | None = None
     touched: Callable[[DataFrame], DataFrame] | None = None
 
     def carried(self, spark: SparkSession, table: Table, transaction: Any) -> DataFrame | None:

@@ -33,9 +33,7 @@ def bronze(spark: Any, tmp_path: Path) -> Bronze:
         assert [f.path for f in found] == sorted(files)
         records = read(spark, found, source, store).where("_problem IS NULL")
         built = _job(name).build(records)
-        assert [(f.name, f.dataType.simpleString()) for f in built.schema] == [
-            (c.name, c.type) for c in contract.columns
-        ]
+        assert [(f.name, f.dataType.simpleString()) for f in built.schema] == [(c.name, c.type) for c in contract.columns]
         required = [c.name for c in contract.columns if c.required]
         collected = built.orderBy("file", "ordinal").collect()
         assert [(r.file, r.ordinal, c) for r in collected for c in required if r[c] is None] == []

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lake.contract import Contract
-from lake.run import load, step_of
-
-PROJECT = Path(__file__).resolve().parents[3]
+from lake.settings import project_root
 
 
 @pytest.fixture(scope="module")
 def build(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """The job's pure function."""
-    return load(step_of(PROJECT / "jobs" / "gold" / f"{request.path.stem.removeprefix('test_')}.py"))
+    name = request.path.stem.removeprefix("test_")
+    spec = importlib.util.spec_from_file_location(f"gold_{name}", project_root() / "jobs" / "gold" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.build
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ INTENTS = (
 )  # fmt: skip
 
 MESSAGES: tuple[tuple[str, str, str], ...] = (
-    ("Still waiting for the replacement that support promised \"by Thursday at the latest\". It is Monday.", "card_arrival", "en"),
+    ('Still waiting for the replacement that support promised "by Thursday at the latest". It is Monday.', "card_arrival", "en"),
     ("我的卡在地铁上被偷了，请马上帮我冻结，不要让别人再刷。", "lost_or_stolen_card", "zh"),
     ("The rate on my receipt is not the one you showed me before I paid in Lisbon.", "wrong_exchange_rate", "en"),
     ("Write to me at [EMAIL] when the money is back, please.", "refund_request", "en"),
@@ -71,26 +71,91 @@ class Books:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def run(
-        self, address: str, status: str, *, seconds: float = 1.0, kept: int | None = None, rejected: int | None = None, run: int = 1,
-        inputs: Mapping[str, Any] | None = None, message: str | None = None, version: int | None = None, ended: bool = True,
+        self,
+        address: str,
+        status: str,
+        *,
+        seconds: float = 1.0,
+        kept: int | None = None,
+        rejected: int | None = None,
+        run: int = 1,
+        inputs: Mapping[str, Any] | None = None,
+        message: str | None = None,
+        version: int | None = None,
+        ended: bool = True,
     ) -> None:
         """An intent and its end."""
-        common = {"address": address, "night": self.night, "inputs": json.dumps(inputs or {}), "full": run == 1, "code": "c0de", "contract": "c0ffee", "run": run}
+        common = {
+            "address": address,
+            "night": self.night,
+            "inputs": json.dumps(inputs or {}),
+            "full": run == 1,
+            "code": "c0de",
+            "contract": "c0ffee",
+            "run": run,
+        }
         if status != "skipped":
             self.add("runs", {**common, "status": "planned", "at": self.at})
         self.at += timedelta(seconds=seconds)
         if not ended:
             return
         rows_in = None if kept is None else kept + (rejected or 0)
-        self.add("runs", {**common, "status": status, "at": self.at, "seconds": seconds, "rows_in": rows_in, "rows_kept": kept, "rows_rejected": rejected, "version": version, "message": message})
+        self.add(
+            "runs",
+            {
+                **common,
+                "status": status,
+                "at": self.at,
+                "seconds": seconds,
+                "rows_in": rows_in,
+                "rows_kept": kept,
+                "rows_rejected": rejected,
+                "version": version,
+                "message": message,
+            },
+        )
 
     def check(self, address: str, rule: str, success: bool = True, severity: str = "critical", message: str = "", run: int = 1) -> None:
         """One verdict."""
-        self.add("checks", {"address": address, "run": run, "at": self.at, "rule": rule, "severity": severity, "success": success, "message": message or f"{rule} held"})
+        self.add(
+            "checks",
+            {
+                "address": address,
+                "run": run,
+                "at": self.at,
+                "rule": rule,
+                "severity": severity,
+                "success": success,
+                "message": message or f"{rule} held",
+            },
+        )
 
-    def reject(self, address: str, reasons: Sequence[str], *, file: str | None = None, line: int | None = None, row: Mapping[str, Any] | None = None, raw: bytes | None = None, run: int = 1) -> None:
+    def reject(
+        self,
+        address: str,
+        reasons: Sequence[str],
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        row: Mapping[str, Any] | None = None,
+        raw: bytes | None = None,
+        run: int = 1,
+    ) -> None:
         """One row set aside."""
-        self.add("rejects", {"address": address, "run": run, "at": self.at, "source": "raw.x", "file": file, "line": line, "reasons": list(reasons), "row": json.dumps(row, ensure_ascii=False) if row is not None else None, "raw": raw})
+        self.add(
+            "rejects",
+            {
+                "address": address,
+                "run": run,
+                "at": self.at,
+                "source": "raw.x",
+                "file": file,
+                "line": line,
+                "reasons": list(reasons),
+                "row": json.dumps(row, ensure_ascii=False) if row is not None else None,
+                "raw": raw,
+            },
+        )
 
     def add(self, name: str, row: Mapping[str, Any]) -> None:
         """A row of ops.<name>."""
@@ -106,7 +171,27 @@ def full(root: Path, night: str | None = NIGHT) -> Lake:
     """A lake after a first night that went well: every table, rejects, verdicts, a champion, predictions."""
     lake = lake_in(root, night)
     books = Books(lake.store, lake.night, BEGAN)
-    sizes = {"bronze.kafka": 1402, "bronze.access": 803, "bronze.auth": 402, "bronze.nab": 2304, "bronze.air_quality_it": 48, "bronze.beijing_air": 96, "bronze.occupancy": 1440, "bronze.banking77": 545, "bronze.sms_spam": 90, "bronze.sentiment_sentences": 151, "bronze.asap_reviews_zh": 100, "silver.log_events": 2607, "silver.sensor_readings": 9412, "silver.texts": 886, "gold.log_hourly": 900, "gold.sensor_hourly": 1100, "gold.intent_examples": 531, "gold.sentiment_examples": 240, "predictions.intent": 460}
+    sizes = {
+        "bronze.kafka": 1402,
+        "bronze.access": 803,
+        "bronze.auth": 402,
+        "bronze.nab": 2304,
+        "bronze.air_quality_it": 48,
+        "bronze.beijing_air": 96,
+        "bronze.occupancy": 1440,
+        "bronze.banking77": 545,
+        "bronze.sms_spam": 90,
+        "bronze.sentiment_sentences": 151,
+        "bronze.asap_reviews_zh": 100,
+        "silver.log_events": 2607,
+        "silver.sensor_readings": 9412,
+        "silver.texts": 886,
+        "gold.log_hourly": 900,
+        "gold.sensor_hourly": 1100,
+        "gold.intent_examples": 531,
+        "gold.sentiment_examples": 240,
+        "predictions.intent": 460,
+    }
     rejects = {"bronze.access": 3, "bronze.air_quality_it": 14, "silver.texts": 6, "silver.sensor_readings": 41}
     write_logs(lake.store)
     write_sensors(lake.store)
@@ -122,20 +207,56 @@ def full(root: Path, night: str | None = NIGHT) -> Lake:
         if address.split(".")[0] in ("bronze", "silver", "gold", "predictions"):
             for n in range(2 + number % 6):
                 books.check(address, f"expect_{n}")
+        if address == "silver.sensor_readings":
+            books.check(address, "row_count", success=False, severity="warning", message="9,412 rows, the last five batches had 9,900 to 10,200")
         for r in reads:
             if r.startswith("raw."):
                 for f in range(2):
                     path = "train.csv" if r == "raw.banking77" and not f else f"{r}/{f}.log"
-                    books.add("files", {"source": r, "path": path, "edition": 1, "size": 40_000 + f, "etag": "e", "sha256": "0" * 64, "modified": BEGAN, "status": "read", "address": address, "run": 1, "at": books.at, "rows": 10, "rejected": 0})
-    books.check("silver.sensor_readings", "row_count", success=False, severity="warning", message="9,412 rows, the last five batches had 9,900 to 10,200")
+                    books.add(
+                        "files",
+                        {
+                            "source": r,
+                            "path": path,
+                            "edition": 1,
+                            "size": 40_000 + f,
+                            "etag": "e",
+                            "sha256": "0" * 64,
+                            "modified": BEGAN,
+                            "status": "read",
+                            "address": address,
+                            "run": 1,
+                            "at": books.at,
+                            "rows": 10,
+                            "rejected": 0,
+                        },
+                    )
     for n in range(3):
-        books.reject("bronze.access", ["no_match"], file="access_log", line=40 + n, raw=b'203.0.113.7 - - [11/Mar/2026:14:07:3' + bytes([0xFF, 0x00, 10]) + b"alice.smith@example.com")
+        books.reject(
+            "bronze.access",
+            ["no_match"],
+            file="access_log",
+            line=40 + n,
+            raw=b"203.0.113.7 - - [11/Mar/2026:14:07:3" + bytes([0xFF, 0x00, 10]) + b"alice.smith@example.com",
+        )
     for n in range(14):
         books.reject("bronze.air_quality_it", ["empty_row"], file="AirQualityUCI.csv", line=2000 + n, raw=b";;;;;;;;;;;;;;;;")
     for n in range(6):
-        books.reject("silver.texts", ["missing:text"], file="train.csv", line=9 + n, row={"text_id": f"{n:032x}", "source": "banking77", "text": "call me on +44 7700 900123 or 4111 1111 1111 1111", "folded_id": "ab"})
+        books.reject(
+            "silver.texts",
+            ["missing:text"],
+            file="train.csv",
+            line=9 + n,
+            row={"text_id": f"{n:032x}", "source": "banking77", "text": "call me on +44 7700 900123 or 4111 1111 1111 1111", "folded_id": "ab"},
+        )
     for n in range(41):
-        books.reject("silver.sensor_readings", ["out_of_range:value"] if n < 38 else ["out_of_range:value", "missing:unit"], file="machine_temperature_press_7.csv", line=300 + n, row={"sensor": "nab/machine_temperature_press_7", "metric": "value", "value": 1e300 + n})
+        books.reject(
+            "silver.sensor_readings",
+            ["out_of_range:value"] if n < 38 else ["out_of_range:value", "missing:unit"],
+            file="machine_temperature_press_7.csv",
+            line=300 + n,
+            row={"sensor": "nab/machine_temperature_press_7", "metric": "value", "value": 1e300 + n},
+        )
     write_model(lake.store, books)
     books.close()
     return lake
@@ -168,10 +289,37 @@ def write_logs(store: Store) -> None:
                 for level, n in counts.items():
                     if n:
                         broken = n // 3 if level == "ERROR" and source == "kafka" else 0
-                        hourly.append({"source": source, "host": host, "component": component, "level": level, "hour": at, "date": at.date(), "events": n, "exceptions": broken})
+                        hourly.append(
+                            {
+                                "source": source,
+                                "host": host,
+                                "component": component,
+                                "level": level,
+                                "hour": at,
+                                "date": at.date(),
+                                "events": n,
+                                "exceptions": broken,
+                            }
+                        )
                         for i in range(broken):
-                            kind = ("java.io.IOException: No space left on device", "org.apache.kafka.common.errors.NotLeaderForPartitionException: This server is not the leader", "java.net.ConnectException: Connection to 192.0.2.17 refused")[(h + i) % 3]
-                            events.append({"row_id": f"{len(events):032x}", "source": source, "host": host, "time": at, "date": at.date(), "level": level, "component": component, "message": "broke", "exception": f"{kind}\n\tat kafka.log.Log.append(Log.scala:1)"})
+                            kind = (
+                                "java.io.IOException: No space left on device",
+                                "org.apache.kafka.common.errors.NotLeaderForPartitionException: This server is not the leader",
+                                "java.net.ConnectException: Connection to 192.0.2.17 refused",
+                            )[(h + i) % 3]
+                            events.append(
+                                {
+                                    "row_id": f"{len(events):032x}",
+                                    "source": source,
+                                    "host": host,
+                                    "time": at,
+                                    "date": at.date(),
+                                    "level": level,
+                                    "component": component,
+                                    "message": "broke",
+                                    "exception": f"{kind}\n\tat kafka.log.Log.append(Log.scala:1)",
+                                }
+                            )
     write(store, "gold.log_hourly", hourly)
     write(store, "silver.log_events", events)
 
@@ -198,7 +346,21 @@ def write_sensors(store: Store) -> None:
             if k == 4 and h == 17:
                 high = value + 400
             at = FIRST + timedelta(hours=h)
-            rows.append({"sensor": sensor, "metric": metric, "unit": unit, "hour": at, "month": date(2026, 3, 1), "readings": 12, "mean": value, "minimum": low, "maximum": high, "gaps": int((k == 3 and h == 27) or (k == 0 and h == 32) or (k == 6 and h in (5, 29))), "repeats": 0})
+            rows.append(
+                {
+                    "sensor": sensor,
+                    "metric": metric,
+                    "unit": unit,
+                    "hour": at,
+                    "month": date(2026, 3, 1),
+                    "readings": 12,
+                    "mean": value,
+                    "minimum": low,
+                    "maximum": high,
+                    "gaps": int((k == 3 and h == 27) or (k == 0 and h == 32) or (k == 6 and h in (5, 29))),
+                    "repeats": 0,
+                }
+            )
     write(store, "gold.sensor_hourly", rows)
 
 
@@ -209,10 +371,46 @@ def write_texts(store: Store) -> None:
     for n in range(460):
         text, intent, language = MESSAGES[n % len(MESSAGES)]
         key = hashlib.sha256(f"{n}".encode()).hexdigest()[:32]
-        texts.append({"text_id": key, "source": "banking77", "file": "train.csv", "language": language, "text": text, "pii": [], "folded_id": key, "intent": intent})
-        bronze.append({"row_id": key, "file": "train.csv", "edition": 1, "sha256": "ab" * 32, "ordinal": n, "line": n + 2, "offset": n * 80, "length": 80, "text": text, "split": "train", "intent": intent})
+        texts.append(
+            {
+                "text_id": key,
+                "source": "banking77",
+                "file": "train.csv",
+                "language": language,
+                "text": text,
+                "pii": [],
+                "folded_id": key,
+                "intent": intent,
+            }
+        )
+        bronze.append(
+            {
+                "row_id": key,
+                "file": "train.csv",
+                "edition": 1,
+                "sha256": "ab" * 32,
+                "ordinal": n,
+                "line": n + 2,
+                "offset": n * 80,
+                "length": 80,
+                "text": text,
+                "split": "train",
+                "intent": intent,
+            }
+        )
         sure = 1 - chance.random() ** 4 * 0.8
-        said.append({"text_id": key, "source": "banking77", "language": language, "label": intent if chance.random() < 0.93 else INTENTS[n % 7], "probability": sure, "model_version": 1, "input_version": 1, "run": 1})
+        said.append(
+            {
+                "text_id": key,
+                "source": "banking77",
+                "language": language,
+                "label": intent if chance.random() < 0.93 else INTENTS[n % 7],
+                "probability": sure,
+                "model_version": 1,
+                "input_version": 1,
+                "run": 1,
+            }
+        )
     write(store, "silver.texts", texts)
     write(store, "bronze.banking77", bronze)
     write(store, "predictions.intent", said)
@@ -229,10 +427,21 @@ def card(labels: Sequence[str] = INTENTS, version: int = 1) -> dict[str, Any]:
     right, rows = sum(confusion[i][i] for i in range(len(labels))), sum(map(sum, confusion))
     curves: list[dict[str, Any]] = []
     for step in range(1, 201, 2):
-        curves.append({"step": step, "epoch": step // 28, "split": "train", "metric": "loss", "value": 2.5 * 0.985**step + 0.1 * chance.random(), "at": "2026-03-12T03:17:00+00:00"})
+        curves.append(
+            {
+                "step": step,
+                "epoch": step // 28,
+                "split": "train",
+                "metric": "loss",
+                "value": 2.5 * 0.985**step + 0.1 * chance.random(),
+                "at": "2026-03-12T03:17:00+00:00",
+            }
+        )
     for epoch in range(7):
         for metric, value in (("accuracy", 0.93 - 0.6 * 0.45**epoch), ("macro_f1", 0.92 - 0.65 * 0.45**epoch), ("loss", 0.3 + 2 * 0.4**epoch)):
-            curves.append({"step": 28 * (epoch + 1), "epoch": epoch, "split": "validation", "metric": metric, "value": value, "at": "2026-03-12T03:17:00+00:00"})
+            curves.append(
+                {"step": 28 * (epoch + 1), "epoch": epoch, "split": "validation", "metric": metric, "value": value, "at": "2026-03-12T03:17:00+00:00"}
+            )
     test = {
         "rows": rows, "accuracy": right / rows, "macro_f1": right / rows - 0.004, "loss": 0.41, "confusion": confusion,
         "slices": {"language": {"en": {"rows": rows - 38, "accuracy": 0.931, "macro_f1": 0.925}, "zh": {"rows": 38, "accuracy": 0.842, "macro_f1": 0.811}}},
@@ -249,9 +458,37 @@ def write_model(store: Store, books: Books, labels: Sequence[str] = INTENTS) -> 
     """A champion in the registry, and the books about it."""
     store.put("models/intent/1/card.json", json.dumps(card(labels)).encode())
     reason = f"test accuracy {card(labels)['metrics']['test']['accuracy']:.4f} on 119 rows"
-    store.put("models/intent/champion/1.json", json.dumps({"n": 1, "previous": None, "name": "intent", "version": 1, "promoted": True, "champion": 1, "reason": reason, "evidence": {}, "at": "2026-03-12T03:19:41+00:00"}).encode())
+    store.put(
+        "models/intent/champion/1.json",
+        json.dumps(
+            {
+                "n": 1,
+                "previous": None,
+                "name": "intent",
+                "version": 1,
+                "promoted": True,
+                "champion": 1,
+                "reason": reason,
+                "evidence": {},
+                "at": "2026-03-12T03:19:41+00:00",
+            }
+        ).encode(),
+    )
     for status in ("candidate", "champion"):
-        books.add("models", {"name": "intent", "version": 1, "at": books.at, "status": status, "table": "gold.intent_examples", "table_version": 1, "metrics": "{}", "card": store.key_uri("models/intent/1/card.json"), "reason": reason})
+        books.add(
+            "models",
+            {
+                "name": "intent",
+                "version": 1,
+                "at": books.at,
+                "status": status,
+                "table": "gold.intent_examples",
+                "table_version": 1,
+                "metrics": "{}",
+                "card": store.key_uri("models/intent/1/card.json"),
+                "reason": reason,
+            },
+        )
 
 
 def half_failed(root: Path) -> Lake:
@@ -260,9 +497,19 @@ def half_failed(root: Path) -> Lake:
     books = Books(lake.store, lake.night, BEGAN)
     write_logs(lake.store)
     books.run("bronze.kafka", "published", kept=1402, rejected=0, inputs={"raw.kafka": {"files": 40, "bytes": 1}}, version=1)
-    books.run("bronze.nab", "failed", seconds=3.1, message="bronze.nab failed at jobs/bronze/nab.py:17: AnalysisException: no column value; write to bob@example.com\n  next: mend it, then: lake run bronze.nab")
+    books.run(
+        "bronze.nab",
+        "failed",
+        seconds=3.1,
+        message="bronze.nab failed at jobs/bronze/nab.py:17: AnalysisException: no column value; write to bob@example.com\n  next: mend it, then: lake run bronze.nab",
+    )
     books.run("silver.sensor_readings", "skipped", run=0, message="not touched tonight: bronze.nab failed")
-    books.run("silver.texts", "refused", seconds=9.4, message="silver.texts run 1: the gate refused 886 rows: 452 of 886 rows were rejected (51.0%); at most 50% is borne\n  next: lake show silver.texts")
+    books.run(
+        "silver.texts",
+        "refused",
+        seconds=9.4,
+        message="silver.texts run 1: the gate refused 886 rows: 452 of 886 rows were rejected (51.0%); at most 50% is borne\n  next: lake show silver.texts",
+    )
     books.check("silver.texts", "rejected_share", success=False, message="452 of 886 rows were rejected (51.0%); at most 50% is borne")
     books.reject("silver.texts", ["missing:language"], file="train.csv", line=3, row={"text": "<script>alert(1)</script> mail eve@example.org"})
     books.run("gold.log_hourly", "published", ended=False)
