@@ -52,6 +52,10 @@ def query(store: Store, sql: str) -> pa.Table:
                 if table.address.split(".")[1] in str(error):
                     next_step = f"lake run {table.address}, or `lake plan` for what there is"
                     raise SourceMissing(f"{table.address} is not there yet ({table.uri})", next_step=next_step) from None
+            if isinstance(error, duckdb.ParserException) and re.search(r"\bat\b", sql):
+                raise ContractBroken(
+                    f"DuckDB: {error}", next_step='write "at" in quotes, or runs.at: a bare at begins DuckDB\'s AT (VERSION ...)'
+                ) from None
             raise ContractBroken(f"DuckDB: {error}", next_step="mend the query; `lake show ADDRESS` lists columns") from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,6 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from lake import ops
-from lake.contract import Contract
 from lake.errors import LakeError
 from lake.lake import Lake
 from lake.plan import Plan, Step, plan
@@ -53,7 +53,9 @@ def nightly(lake: Lake, *, only: Sequence[str] = (), whole: Plan | None = None) 
     lake.night = lake.night or f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
     outcomes: dict[str, Outcome] = {}
     steps = [s for s in whole.steps if not only or s.job.writes in only]
-    for step in (s for s in steps if not s.job.writes.startswith("reports.")):
+    data = [s for s in steps if not s.job.writes.startswith("reports.")]
+    for n, step in enumerate(data, 1):
+        lake.say(step.job.writes, f"[{n}/{len(data)}] {step.about}")
         outcomes[step.job.writes] = _one(step, lake, outcomes)
     tended = tend(lake) if not only else []
     for t in tended:
@@ -62,7 +64,7 @@ def nightly(lake: Lake, *, only: Sequence[str] = (), whole: Plan | None = None) 
         outcomes[step.job.writes] = _one(step, lake, {})
     night = Night(lake.night, tuple(outcomes.values()), tuple(tended))
     if night.exit_code:
-        _call(lake, night)
+        call(lake, night)
     return night
 
 
@@ -72,9 +74,8 @@ def _one(step: Step, lake: Lake, so_far: Mapping[str, Outcome]) -> Outcome:
     if missing:
         why = "; ".join(f"{r} {so_far[r].status}" for r in missing)
         outcome = Outcome(address, "skipped", message=f"not touched tonight: {why}")
-        ops.append(lake.store, "runs", [run_row(step, Contract.load(address), lake, Intent(0, {}, False), "skipped", 0.0, message=outcome.message)])
+        ops.append(lake.store, "runs", [run_row(step, lake, Intent(0, {}, False), "skipped", time.monotonic(), message=outcome.message)])
     else:
-        lake.say(address, step.about)
         try:
             with lake.writing(address):
                 outcome = run(step, load(step), lake)
@@ -86,6 +87,9 @@ def _one(step: Step, lake: Lake, so_far: Mapping[str, Outcome]) -> Outcome:
             lake.say(address, "the Spark JVM died; starting another and repeating the same intent")
             with lake.writing(address):
                 outcome = run(step, load(step), lake)
+    if outcome.error and not any(e.night == lake.night for e in ops.events(lake.store, address)):
+        # It failed before it had an intent (a broken contract, a file that does not load): the books must say so too.
+        ops.append(lake.store, "runs", [run_row(step, lake, Intent(0, {}, False), "failed", time.monotonic(), message=str(outcome.error))])
     lake.say(address, outcome.sentence() + (f"  [{outcome.seconds:.1f} s]" if outcome.seconds else ""))
     if outcome.error and outcome.error.next_step:
         lake.say(address, f"next: {outcome.error.next_step}")
@@ -108,7 +112,7 @@ def show(night: Night, console: Console) -> None:
             console.print(f"{o.address}: {o.error}", markup=False, style="red")
 
 
-def _call(lake: Lake, night: Night) -> None:
+def call(lake: Lake, night: Night) -> None:
     """Tell the outside of a failed night: LAKE_ON_FAILURE is a webhook, or a command that gets the facts as JSON on its input."""
     target = lake.settings.on_failure
     if not target:

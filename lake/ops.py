@@ -118,18 +118,22 @@ class Standing:
     open: Event | None
     next_run: int
     last: Event | None
+    made: Event | None  # the run that last made the whole table: later ones only added to what its code and contract made
 
 
 def standing(found: Iterable[Event], reached: int) -> Standing:
     """How an address stands, given its events and the run number that its table has reached.
 
-    A run whose commit is in the table counts as published, also when the process died before it could say so.
+    A run whose commit is in the table counts as published, also when the process died before it could say so. Only the
+    newest run can be open: an older intent that never ended was given up for it (its code was mended, or a rebuild came).
     """
     taken: Mapping[str, Any] = {}
-    published: set[int] = set()
+    published: frozenset[int] = frozenset()
+    last: Event | None = None
+    made: Event | None = None
+    then: dict[int, tuple[frozenset[int], Event | None]] = {}  # how it stood after each run: where a restore goes back to
     planned: dict[int, Event] = {}
     ended: set[int] = set()
-    last: Event | None = None
     for event in found:
         if event.status == "planned":
             planned[event.run] = event
@@ -137,11 +141,12 @@ def standing(found: Iterable[Event], reached: int) -> Standing:
         ended.add(event.run)
         if event.status in ("published", "nothing", "restored"):
             taken, last = event.inputs, event
-        if event.status == "published":
-            published.add(event.run)
         if event.status == "restored":
-            published = {n for n in published if n <= (event.back_to or 0)} | {event.run}
-    published |= {n for n in planned if n == reached and n not in ended}
-    open_ones = [e for n, e in sorted(planned.items()) if n not in ended]
-    top = max([*planned, *ended, reached, 0])
-    return Standing(taken, frozenset(published), open_ones[-1] if open_ones else None, top + 1, last)
+            published, made = then.get(event.back_to or 0, (frozenset[int](), None))
+        if event.status in ("published", "restored"):
+            published |= {event.run}
+            made = event if event.full else made
+            then[event.run] = published, made
+    newest = max([*planned, *ended, 0])
+    published |= {newest} & planned.keys() - ended if newest == reached else frozenset()
+    return Standing(taken, published, planned.get(newest) if newest not in ended else None, max(newest, reached) + 1, last, made)

@@ -10,7 +10,6 @@ import json
 import time
 
 from lake import ops
-from lake.contract import Contract
 from lake.errors import SourceMissing
 from lake.lake import Lake
 from lake.plan import plan
@@ -40,7 +39,7 @@ def restore(lake: Lake, address: str, to: int) -> str:
     intent = Intent(standing.next_run, then.inputs, False)
     undone = [e.run for e in found if e.status == "published" and e.run > then.run]
     message = f"version {to} (run {then.run}) put back; undone: {', '.join(map(str, undone)) or 'none'}"
-    row = run_row(step, Contract.load(address), lake, intent, "restored", began, message=message)
+    row = run_row(step, lake, intent, "restored", began, message=message)
     _forget_files(lake, address, undone)
     ops.append(lake.store, "runs", [row | {"version": version, "back_to": then.run, "rows_kept": staged.rows, "inputs": json.dumps(then.inputs)}])
     return f"{address}: {message}; now version {version}, {staged.rows:,} rows. The next run takes in again what came after."

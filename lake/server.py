@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -11,7 +12,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def down(settings: Settings) -> bool:
         return _end(folder)
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(settings: Settings) -> Iterator[Server]:
     """The embedded server for the length of a block; one that ran before is left running."""
     server = up(settings)
@@ -116,12 +116,14 @@ def _keys(folder: Path) -> dict[str, str]:
 
 
 def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
+    # A killed JVM's threads hold its port a little longer than its pid: the old port gets a second to come free.
+    for port in (wanted,) * 10 * bool(wanted) + (0,):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                time.sleep(0.1)
                 continue
             return int(probe.getsockname()[1])
     raise StoreUnreachable("no port of 127.0.0.1 is free for the embedded S3 server", next_step="end some local servers and try again")
@@ -217,11 +219,12 @@ def _born(pid: int) -> str | None:
 def _end(folder: Path) -> bool:
     pid = _running(folder)
     if pid is not None:
-        os.kill(pid, signal.SIGTERM)
-        end = time.monotonic() + 10
-        while _running(folder) is not None and time.monotonic() < end:
-            time.sleep(0.05)
-        if _running(folder) is not None:
-            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may end by itself meanwhile
+            os.kill(pid, signal.SIGTERM)
+            end = time.monotonic() + 10
+            while _running(folder) is not None and time.monotonic() < end:
+                time.sleep(0.05)
+            if _running(folder) is not None:
+                os.kill(pid, signal.SIGKILL)
     (folder / "pid").unlink(missing_ok=True)
     return pid is not None

@@ -58,6 +58,7 @@ class Candidate:
     validation: Figures | None
     test: Figures | None
     champion: Figures | None  # the champion of that moment, asked on the very same test rows
+    champion_version: int | None
     curves: tuple[Point, ...]
     steps: int  # optimiser steps taken
     plan: tuple[tuple[int, int], ...]  # (from step, steps in all): what the learning rate followed

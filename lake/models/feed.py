@@ -298,7 +298,7 @@ class Feed(IterableDataset[Batch]):
         rows = {name: column[chosen] for name, column in held.items()}
         tokens = np.minimum(rows.pop(self.lengths).astype(np.int64), self.max_length or np.iinfo(np.int64).max)
         longest = int(tokens.max(initial=1))
-        ids = rows.pop(self.ids).reshape(real, -1)[:, :longest].astype(np.int64)
+        ids = rows.pop(self.ids)[:, :longest].astype(np.int64)
         if not real:
             ids, tokens = np.zeros((1, 1), np.int64), np.ones(1, np.int64)
             rows = {name: np.zeros((1, *column.shape[1:]), column.dtype) for name, column in rows.items()}

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 import lake.errors as errors
 from lake.errors import LakeError, SettingsWrong, TrainingFailed
-from lake.models.candidate import Candidate
+from lake.models.candidate import CARD, Candidate
 from lake.models.spec import FineTune
 from lake.table import Manifest
 
@@ -50,6 +50,9 @@ def train_apart(
     count = 1 if launcher == "alone" else processes or spec.processes
     out_dir = out_dir.absolute()
     out_dir.mkdir(parents=True, exist_ok=True)
+    if (made := _made_before(spec, manifest, out_dir / "model")) is not None:
+        say("it was trained to the end before: nothing is left to do")
+        return made
     for old in out_dir.glob("failure-*.json"):
         old.unlink()
     request = out_dir / REQUEST
@@ -66,6 +69,14 @@ def train_apart(
     if lines is not None:
         raise _failure(out_dir, lines)
     return Candidate.of(out_dir / "model")
+
+
+def _made_before(spec: FineTune, manifest: Manifest, folder: Path) -> Candidate | None:
+    """What an earlier call with the same spec and manifest made, before it was killed on its way to the registry."""
+    if not (folder / CARD).is_file():
+        return None
+    made = Candidate.of(folder)
+    return made if (made.spec, made.manifest) == (spec, manifest) else None
 
 
 def _command(launcher: Launcher, request: Path, processes: int) -> list[str]:

@@ -69,11 +69,11 @@ class Evidence:
 
     @classmethod
     def of(cls, candidate: Candidate, champion: ModelVersion | None) -> Evidence:
-        """What a training found out; a champion with another tokenizer counts by its own card."""
+        """What a training found out; a champion with another tokenizer, or a newer one, counts by its own card."""
         data = candidate.manifest.address, candidate.manifest.version
         if champion is None:
             return cls(*data, candidate.test, None, None, "no champion")
-        if candidate.champion is not None:
+        if candidate.champion is not None and candidate.champion_version == champion.version:
             return cls(*data, candidate.test, candidate.champion, champion.version, "the same rows")
         by_card = champion.facts["metrics"].get("test")
         return cls(*data, candidate.test, Figures.of(by_card) if by_card else None, champion.version, "its card")

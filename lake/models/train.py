@@ -69,7 +69,7 @@ def fine_tune(spec: FineTune, manifest: Manifest, out_dir: Path, *, champion: Pa
         if ranks.rank == 0:
             work.say(f"test: {work.census.rows('test')} rows; weights of epoch {trained.best_epoch}")
         test = _evaluate(work, work.model, work.labels, "test")
-        rival = _judge_champion(work, champion) if champion and test else None
+        rival = _judge_champion(work, champion) if champion and test else (None, None)
         if ranks.rank:
             return None
         return _write(work, plan, trained, test, rival, time.time() - begun)
@@ -478,20 +478,20 @@ def _evaluate(work: _Work, model: nn.Module, labels: tuple[str, ...], part: str)
     return figures(rows[:, 0], np.maximum(rows[:, 1], -1), len(work.labels), loss, by_slice)
 
 
-def _judge_champion(work: _Work, folder: Path) -> Figures | None:
-    """The champion's figures on the same test rows; None when its tokenizer is another, for the ids are not in its language."""
+def _judge_champion(work: _Work, folder: Path) -> tuple[Figures | None, int | None]:
+    """The champion's figures on the same test rows, and its version; none when its tokenizer is another: the ids are not in its language."""
     card = json.loads((folder / CARD).read_text())
     if card["tokenizer_sha256"] != work.tokenizer:
         work.say("the champion has another tokenizer: it can't be asked on these token ids")
-        return None
+        return None, None
     model = head(card["spec"]["head"]).load(folder).to(work.ranks.device)
-    return _evaluate(work, model, tuple(card["labels"]), "test")
+    return _evaluate(work, model, tuple(card["labels"]), "test"), card.get("version")
 
 
 # --- after the last step ---------------------------------------------------------------------------------------------
 
 
-def _write(work: _Work, plan: _Plan, trained: _Trained, test: Figures | None, rival: Figures | None, seconds: float) -> Candidate:
+def _write(work: _Work, plan: _Plan, trained: _Trained, test: Figures | None, rival: tuple[Figures | None, int | None], seconds: float) -> Candidate:
     """The model's folder: weights, tokenizer, and the card last."""
     final, aside = work.out_dir / "model", work.out_dir / ".model"
     shutil.rmtree(aside, ignore_errors=True)
@@ -503,17 +503,11 @@ def _write(work: _Work, plan: _Plan, trained: _Trained, test: Figures | None, ri
             shutil.copyfile(work.base / name, aside / name)
     if test is not None:
         for metric in ("accuracy", "macro_f1", "loss"):
-            trained.curves.append(
-                _point(
-                    trained.step,
-                    math.ceil(trained.step / work.feeds["train"].steps) - 1,
-                    "test",
-                    metric,
-                    getattr(test, metric),
-                )
-            )
+            epoch = math.ceil(trained.step / work.feeds["train"].steps) - 1
+            trained.curves.append(_point(trained.step, epoch, "test", metric, getattr(test, metric)))
     made = Candidate(
-        folder=str(final), spec=work.spec, manifest=work.manifest, labels=work.labels, validation=trained.best, test=test, champion=rival,
+        folder=str(final), spec=work.spec, manifest=work.manifest, labels=work.labels, validation=trained.best, test=test,
+        champion=rival[0], champion_version=rival[1],
         curves=tuple(trained.curves), steps=trained.step, plan=tuple(plan.parts), epochs=round(trained.step / work.feeds["train"].steps, 4),
         stopped=trained.stopped, precision="bf16" if work.autocast else "fp32", processes=work.ranks.world, seconds=round(seconds, 1),
         samples_per_second=round(trained.rows / trained.seconds, 1) if trained.seconds else 0.0, base=work.spec.base or work.base.parent.name,

@@ -18,6 +18,7 @@ from lake.errors import ContractBroken
 from lake.ops import Event
 from lake.plan import Plan, Step
 from lake.report.masks import shown_bytes, shown_row, shown_text
+from lake.report.sentences import verdict
 from lake.store import Store
 from lake.table import Table
 
@@ -214,7 +215,7 @@ def judged(store: Store, ran: Sequence[Ran]) -> tuple[Judged, ...]:
     found: dict[str, list[Check]] = {}
     for row in rows:
         if row["run"] == tonight[row["address"]]:
-            check = Check(row["rule"], row["severity"], row["success"], shown_text(row["message"], 400))
+            check = Check(row["rule"], row["severity"], row["success"], shown_text(_sentence(row), 400))
             found.setdefault(row["address"], []).append(check)
     return tuple(Judged(r.address, r.run, tuple(found[r.address])) for r in ran if r.run and r.address in found)
 
@@ -240,6 +241,10 @@ def _fresh(store: Store, address: str) -> Fresh:
         len(adds["size_bytes"]),
         datetime.fromtimestamp(changed / 1000, UTC) if changed else None,
     )
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    return verdict(row["rule"], row["column"], row["observed"], row["threshold"], row["message"])
 
 
 def _ran(step: Step, status: str, event: Event | None, last: Event | None, message: str = "") -> Ran:
@@ -278,11 +283,17 @@ def _example(found: Mapping[str, Any], classified: tuple[str, ...] | None) -> Ex
 
 
 def _told_once(examples: Iterable[Example]) -> tuple[Example, ...]:
-    """Examples of which each looks different; those that look the same stand together with all their places."""
-    places: dict[str, list[str]] = {}
+    """Examples of which each looks different; those that look the same stand together, each file named once."""
+    places: dict[str, dict[str, list[str]]] = {}
     for example in examples:
-        places.setdefault(example.text, []).append(example.place)
-    return tuple(Example(", ".join(dict.fromkeys(p for p in where if p)), text) for text, where in places.items())
+        file, _, line = example.place.rpartition(" line ")
+        places.setdefault(example.text, {}).setdefault(file or line, []).extend([line] if file else [])
+
+    def joined(files: Mapping[str, list[str]]) -> str:
+        said = [f"{file} {'lines' if len(lines) > 1 else 'line'} {', '.join(lines)}" if lines else file for file, lines in files.items()]
+        return "; ".join(said)
+
+    return tuple(Example(joined(files), text) for text, files in places.items())
 
 
 def inputs_of(event: Event | None) -> str:

@@ -62,7 +62,7 @@ def ticks(low: float, high: float, most: int = 4) -> tuple[float, ...]:
     for step in (power * f for f in (1, 2, 2.5, 5, 10, 20)):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first + 1 <= most:
-            found = tuple(round(n * step, 12) if abs(n * step) < 1e9 else n * step for n in range(first, last + 1))
+            found = tuple(float(f"{n * step:.12g}") for n in range(first, last + 1))
             return found or (low,)
     return (low,)
 
@@ -72,7 +72,7 @@ def time_ticks(start: int, end: int, most: int = 6) -> tuple[int, ...]:
     for step in (HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, _DAY, 2 * _DAY, 4 * _DAY, 7 * _DAY, 14 * _DAY, 30 * _DAY, 91 * _DAY, 365 * _DAY):
         found = tuple(range(start + -start % step, end + 1, step))
         if len(found) <= most:
-            return found
+            return found or (start,)
     return (start,)
 
 
@@ -103,7 +103,16 @@ def number(value: float) -> str:
         return f"{value / 1e6:,.1f} M".replace(".0 ", " ")
     if value == int(value):
         return f"{int(value):,}"
+    if size < 0.01:
+        return f"{value:.1e}" if size < 1e-4 else f"{value:.2g}"
     return f"{value:,.0f}" if size >= 1000 else f"{value:.1f}".removesuffix(".0") if size >= 100 else f"{value:.3g}"
+
+
+def short(value: float) -> str:
+    """A figure for the edge of a picture, in six signs at most: 12,500 as 12.5 k."""
+    if 1e4 <= abs(value) < 1e6:
+        return f"{value / 1e3:.1f} k".replace(".0 ", " ") if abs(value) < 1e5 else f"{value / 1e3:.0f} k"
+    return number(value)
 
 
 def moment(at: int) -> str:
@@ -148,7 +157,7 @@ def _dot(x: float, y: float, css: str, title: str) -> str:
 
 
 def _level_label(value: float, top: float, css: str = "") -> str:
-    return f'<span class="level {css}" style="top:{top / HIGH * 100:.1f}%" aria-hidden="true">{number(value)}</span>'
+    return f'<span class="level {css}" style="top:{top / HIGH * 100:.1f}%" aria-hidden="true">{short(value)}</span>'
 
 
 # --- logs ---
@@ -160,13 +169,14 @@ def stacked(source: LogSource) -> Markup:
     inside = [_line(0, scale(t, 0, top, HIGH, 14), WIDE, scale(t, 0, top, HIGH, 14), "grid") for t in ticks(0, top, 3) if t]
     inside += _columns(source.buckets, source.start, source.end, source.step, top, 14)
     beside = [_level_label(t, scale(t, 0, top, HIGH, 14)) for t in ticks(0, top, 3) if t]
-    for burst in source.bursts:
+    marks = [(b, b.errors, "errors", "") for b in source.bursts] + [(b, b.warnings, "warnings", " mild") for b in source.warned]
+    for burst, count, what, css in marks:
         left = scale(burst.at + source.step / 2, source.start, source.end, 0, 100)
         side = " first" if left < 12 else " last" if left > 88 else ""
         height = scale(burst.total, 0, top, HIGH, 14) / HIGH * 100
         beside.append(
-            f'<span class="burst{side}" style="left:{left:.2f}%;top:{height:.1f}%" title="{escape(hour(burst.at))}: {burst.errors:,} errors">'
-            f"{number(burst.errors)}</span>"
+            f'<span class="burst{css}{side}" style="left:{left:.2f}%;top:{height:.1f}%" title="{escape(hour(burst.at))}: {count:,} {what}">'
+            f"{number(count)}</span>"
         )
     label = f"{source.source}: {source.events:,} events from {hour(source.start)} to {hour(source.end)}, {source.errors:,} of them errors"
     return _plot(inside, label, beside=beside, kind="tall") + Markup(_time_axis(source.start, source.end, 6))
@@ -242,7 +252,7 @@ def curve(series: Series) -> Markup:
         else:
             inside.append(f'<path class="mean" d="M{"L".join(f"{x(r.at):.1f} {y(r.mean):.1f}" for r in points)}"/>')
     for r in readings:
-        if r.gaps:
+        if r.gaps and not series.irregular:
             inside.append(_dot(x(r.at), HIGH - 4, "gap", f"{hour(r.at)}: {r.gaps} hole{'s' * (r.gaps != 1)} in the readings ended here"))
     for r in series.spikes:
         middle = (low + high) / 2
@@ -274,7 +284,7 @@ def curves(found: Sequence[Curve], *, share: bool) -> Markup:
     for t in ticks(low, high, 4):
         at = scale(t, low, high, HIGH - 6, 12)
         inside.append(_line(0, at, WIDE, at, "grid"))
-        beside.append(f'<span class="level" style="top:{at / HIGH * 100:.1f}%" aria-hidden="true">{f"{t:.0%}" if share else number(t)}</span>')
+        beside.append(f'<span class="level" style="top:{at / HIGH * 100:.1f}%" aria-hidden="true">{f"{t:.0%}" if share else short(t)}</span>')
     for c in found:
         css = f"curve c-{c.split} m-{c.metric}"
         places = [(scale(x, first, last, 4, WIDE - 8), scale(v, low, high, HIGH - 6, 12), x, v) for x, v in c.points if math.isfinite(v)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -46,6 +46,11 @@ class Bucket:
     def errors(self) -> int:
         """Events of level ERROR and FATAL."""
         return sum(self.events[LEVELS.index("ERROR") :])
+
+    @property
+    def warnings(self) -> int:
+        """Events of level WARN."""
+        return self.events[LEVELS.index("WARN")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,13 @@ class LogSource:
     def bursts(self) -> tuple[Bucket, ...]:
         """Steps with far more errors than this source usually has, the worst first."""
         return bursts(self.buckets, (self.end - self.start) // self.step)
+
+    @property
+    def warned(self) -> tuple[Bucket, ...]:
+        """Steps with far more warnings than usual and no burst of errors: an attack on a gate is a flood of refusals."""
+        found = bursts(self.buckets, (self.end - self.start) // self.step, least=50, of=lambda b: b.warnings)
+        loud = {b.at for b in self.bursts}
+        return tuple(b for b in found if all(abs(b.at - at) > self.step for at in loud))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,11 @@ class Series:
     def spikes(self) -> tuple[Reading, ...]:
         """Steps whose extremes lie far outside of what is usual, the furthest first."""
         return spikes(self.readings)
+
+    @property
+    def irregular(self) -> bool:
+        """Whether holes are its pace: a mark in every third step would say nothing of any."""
+        return sum(r.gaps > 0 for r in self.readings) * 3 > len(self.readings)
 
     @property
     def holes(self) -> tuple[tuple[int, int], ...]:
@@ -240,17 +257,19 @@ def _buckets(rows: Iterable[Any]) -> tuple[Bucket, ...]:
     return tuple(Bucket(at, tuple(counts[:-1]), counts[-1]) for at, counts in sorted(found.items()))
 
 
-def bursts(buckets: Sequence[Bucket], steps: int, most: int = 3) -> tuple[Bucket, ...]:
-    """Steps with at least 5 errors and 4 times as many as an ordinary step has, the worst first; of neighbours the worst.
+def bursts(
+    buckets: Sequence[Bucket], steps: int, most: int = 3, least: int = 5, of: Callable[[Bucket], int] = lambda b: b.errors
+) -> tuple[Bucket, ...]:
+    """Steps with at least `least` errors and 4 times as many as an ordinary step has, the worst first; of neighbours the worst.
 
     Ordinary is the mean without the worst tenth of steps: one great burst must not hide a lesser one.
     """
-    errors = sorted((b.errors for b in buckets), reverse=True)
+    errors = sorted((of(b) for b in buckets), reverse=True)
     calm = errors[max(1, steps // 10) :]
     ordinary = sum(calm) / max(1, steps - steps // 10)
-    found = [b for b in buckets if b.errors >= 5 and b.errors >= 4 * ordinary]
-    peaks = [max(run, key=lambda b: b.errors) for run in _neighbours(found, buckets)]
-    return tuple(sorted(peaks, key=lambda b: (-b.errors, b.at))[:most])
+    found = [b for b in buckets if of(b) >= least and of(b) >= 4 * ordinary]
+    peaks = [max(run, key=of) for run in _neighbours(found, buckets)]
+    return tuple(sorted(peaks, key=lambda b: (-of(b), b.at))[:most])
 
 
 def _neighbours(some: Sequence[B], among: Sequence[B]) -> list[list[B]]:
@@ -277,7 +296,7 @@ def _thrown(store: Store, sources: Sequence[LogSource]) -> tuple[Thrown, ...]:
         with thrown as (
             select source, split_part(exception, chr(10), 1) as line from events where exception is not null and ({spans})
         )
-        select coalesce(nullif(regexp_extract(line, '([A-Za-z_$][\\w$]*(?:Exception|Error|Throwable|Failure|Timeout))', 1), ''), line[:60]) as kind,
+        select coalesce(nullif(regexp_extract(line, '([A-Za-z_$][\\w$.]*(?:Exception|Error|Throwable|Failure|Timeout))', 1), ''), line[:60]) as kind,
                count(*) as events, list_sort(list(distinct source)), min(line[:400])
         from thrown group by kind order by events desc, kind limit 8
         """,

@@ -48,17 +48,17 @@ class Facts:
     @property
     def rows_in(self) -> int:
         """Rows that tonight's published runs took in."""
-        return sum(r.rows_in or 0 for r in self.ran if r.status == "published")
+        return sum(r.rows_in or 0 for r in self.ran if r.status == "published" and r.zone != "models")
 
     @property
     def rows_kept(self) -> int:
         """Rows that tonight's runs published."""
-        return sum(r.rows_kept or 0 for r in self.ran if r.status == "published")
+        return sum(r.rows_kept or 0 for r in self.ran if r.status == "published" and r.zone != "models")
 
     @property
     def rows_rejected(self) -> int:
         """Rows that tonight's published runs set aside."""
-        return sum(r.rows_rejected or 0 for r in self.ran if r.status == "published")
+        return sum(r.rows_rejected or 0 for r in self.ran if r.status == "published" and r.zone != "models")
 
 
 def read_facts(lake: Lake) -> Facts:

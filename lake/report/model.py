@@ -13,7 +13,7 @@ from lake import ops
 from lake.models.registry import Registry
 from lake.ops import Event
 from lake.report.data import Prediction
-from lake.report.masks import shown_text
+from lake.report.masks import cut, escaped, shown_text
 from lake.store import Store
 from lake.table import Table
 
@@ -187,7 +187,7 @@ def _about(card: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     stopped = {"finished": "as planned", "early": "early: no better any more", "over budget": "over its budget"}
     said = {
         "Base": card.get("base"),
-        "Steps": f"{card['steps']:,} of {card['planned_steps']:,} planned, {card['epochs']:.1f} epochs" if "steps" in card else None,
+        "Steps": f"{card['steps']:,}, {card['epochs']:.1f} epochs of {spec.get('epochs', '?')}" if "steps" in card and "epochs" in card else None,
         "Ended": stopped.get(str(card.get("stopped")), card.get("stopped")),
         "Precision": card.get("precision"),
         "Processes": card.get("processes"),
@@ -196,7 +196,7 @@ def _about(card: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         "Tokenizer": f"sha256 {str(card['tokenizer_sha256'])[:12]}…" if card.get("tokenizer_sha256") else None,
         "Libraries": ", ".join(f"{k} {v}" for k, v in (card.get("libraries") or {}).items() if k in ("torch", "transformers", "petastorm")) or None,
     }
-    return tuple((k, shown_text(str(v), 120)) for k, v in said.items() if v is not None)
+    return tuple((k, cut(escaped(str(v)), 120)) for k, v in said.items() if v is not None)  # our own words: half a hash is no IBAN
 
 
 def _row(store: Store, address: str, key: str, value: str, columns: Sequence[str]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +17,12 @@ from markupsafe import Markup
 from lake.lake import Lake
 from lake.report import charts
 from lake.report.books import Ran, Rejected, inputs_of
-from lake.report.data import BINS, DAYS, LEVELS
+from lake.report.data import BINS, DAYS, LEVELS, Series
 from lake.report.facts import Facts
 from lake.report.masks import without
 
-LABELS = 18  # bars of labels shown one by one; the rest are told as one
+LABELS = 18  # bars of labels shown one by one; the rest are told in a line
+FIRST_SERIES = 6  # of each source of sensors, two rows of three; the others open at a click
 TABLE_LABELS = 16  # a confusion matrix of more labels is drawn without words
 _HERE = Path(__file__).parent
 
@@ -51,8 +53,9 @@ def render(facts: Facts, secrets: Iterable[str] = ()) -> str:
             DAYS=DAYS,
             BINS=BINS,
             TABLE_LABELS=TABLE_LABELS,
-            labels=_labels(facts),
-            sensor_groups=[(name, list(found)) for name, found in groupby(facts.sensors.series, key=lambda s: s.group)] if facts.sensors else [],
+            LABELS=LABELS,
+            told={j.address: [c.message for c in j.failed] for j in facts.judged if j.failed},
+            sensor_groups=_sensor_groups(facts),
             slowest=max((r.seconds or 0.0 for r in facts.ran), default=0.0) or 1.0,
             leads=leads(facts),
         )
@@ -128,9 +131,9 @@ def leads(facts: Facts) -> Mapping[str, str]:
         )
     if facts.predictions and facts.predictions.rows:
         unsure = sum(facts.predictions.bins[: BINS // 2])
+        low = "all" if unsure == facts.predictions.rows else f"{unsure:,}"
         found["predictions"] = (
-            f"{_count(facts.predictions.rows, 'text')} labelled, {facts.predictions.mean:.0%} sure on average; "
-            f"{unsure:,} of them less than half sure."
+            f"{_count(facts.predictions.rows, 'text')} labelled, {facts.predictions.mean:.0%} sure on average; {low} of them less than half sure."
         )
     return found
 
@@ -217,7 +220,7 @@ def size(count: int | None) -> str:
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:,.1f} TB"
 
@@ -269,18 +272,26 @@ def _by_address(rejected: Sequence[Rejected]) -> list[tuple[str, list[Rejected]]
     return sorted(found.items(), key=lambda f: (-sum(r.rows for r in f[1]), f[0]))
 
 
-def _labels(facts: Facts) -> list[tuple[str, int]]:
-    if not facts.predictions:
+def _sensor_groups(facts: Facts) -> list[tuple[str, list[Series], list[Series]]]:
+    """(source, the series shown first, the others): those with holes and spikes before calm ones."""
+    if not facts.sensors:
         return []
-    labels = list(facts.predictions.labels)
-    if len(labels) <= LABELS:
-        return labels
-    rest = labels[LABELS - 1 :]
-    return [*labels[: LABELS - 1], (f"{len(rest)} more labels", sum(n for _, n in rest))]
+    found = list[tuple[str, list[Series], list[Series]]]()
+    for name, series in groupby(facts.sensors.series, key=lambda s: s.group):
+        ordered = sorted(series, key=lambda s: -len(s.spikes) - len(s.holes))
+        few = len(ordered) if len(ordered) <= FIRST_SERIES + 3 else FIRST_SERIES
+        found.append((name, ordered[:few], ordered[few:]))
+    return found
+
+
+def unit(name: str) -> str:
+    """A unit as people write it: degC as °C, ug/m3 as µg/m³."""
+    written = {"deg": "°", "ug": "µg", "m3": "m³", "m2": "m²"}
+    return re.sub(r"\bdeg(?=[CF]\b)|\bug\b|\bm[23]\b", lambda m: written[m[0]], name)
 
 
 def _environment() -> Environment:
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     filters: dict[str, Any] = environment.filters
-    filters.update(number=charts.number, duration=duration, when=when, size=size, inputs=inputs_of, count=_count)
+    filters.update(number=charts.number, duration=duration, when=when, size=size, inputs=inputs_of, count=_count, unit=unit)
     return environment

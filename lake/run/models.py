@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any
 
 from lake import ops
-from lake.contract import Contract
 from lake.errors import LakeError, TrainingFailed
 from lake.lake import Lake
 from lake.models.candidate import Candidate
@@ -37,7 +36,6 @@ class ModelRun:
         self.name = self.address.split(".")[1]
         self.table = Table(step.job.reads[0], lake.store)
         self.registry = Registry(lake.store)
-        self.contract = Contract.load(self.table.address)
         self.began = time.monotonic()
 
     def go(self, *, full: bool) -> Outcome:
@@ -131,4 +129,4 @@ class ModelRun:
         ops.append(self.lake.store, "metrics", points)
 
     def _event(self, intent: Intent, status: str, outcome: Outcome | None = None, message: str = "") -> None:
-        ops.append(self.lake.store, "runs", [run_row(self.step, self.contract, self.lake, intent, status, self.began, outcome, message)])
+        ops.append(self.lake.store, "runs", [run_row(self.step, self.lake, intent, status, self.began, outcome, message)])

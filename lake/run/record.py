@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from lake import ops
 from lake.contract import Contract
-from lake.errors import LakeError
+from lake.errors import ContractBroken, LakeError
 from lake.lake import Lake
 from lake.plan import Step
 from lake.sources.files import FileEdition
@@ -59,7 +59,7 @@ class Intent:
 
 
 def run_row(
-    step: Step, contract: Contract, lake: Lake, intent: Intent, status: str, began: float, outcome: Outcome | None = None, message: str = ""
+    step: Step, lake: Lake, intent: Intent, status: str, began: float, outcome: Outcome | None = None, message: str = ""
 ) -> dict[str, Any]:
     """A row of ops.runs."""
     return {
@@ -68,8 +68,17 @@ def run_row(
         "inputs": json.dumps(intent.inputs), "full": intent.full,
         "rows_in": outcome.rows_in if outcome else None, "rows_kept": outcome.rows_kept if outcome else None,
         "rows_rejected": outcome.rows_rejected if outcome else None, "version": outcome.version if outcome else None, "back_to": None,
-        "code": step.code, "contract": contract.hash, "message": (message or (outcome.message if outcome else "")) or None,
+        "code": step.code, "contract": contract_hash(step), "message": (message or (outcome.message if outcome else "")) or None,
     }  # fmt: skip
+
+
+def contract_hash(step: Step) -> str:
+    """Hash of the contract that a step's rows obey; a model's is its training table's. Empty when there is none to read."""
+    address = step.job.reads[0] if step.job.writes.startswith("models.") and step.job.reads else step.job.writes
+    try:
+        return Contract.load(address).hash
+    except ContractBroken:
+        return ""
 
 
 def taken_of(inputs: Mapping[str, Any]) -> dict[str, int]:

@@ -353,7 +353,7 @@ class TableRun:
         self._event(intent, "published", outcome=Outcome(event.address, "published", event.run, self.table.version(), rows_rejected=counted, message="finished after a crash"))
 
     def _event(self, intent: Intent, status: str, *, outcome: Outcome | None = None, message: str = "") -> None:
-        ops.append(self.lake.store, "runs", [run_row(self.step, self.contract, self.lake, intent, status, self.began, outcome, message)])
+        ops.append(self.lake.store, "runs", [run_row(self.step, self.lake, intent, status, self.began, outcome, message)])
 
 
 @dataclass(frozen=True)

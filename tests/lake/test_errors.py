@@ -6,7 +6,7 @@ import pickle
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake import errors
@@ -15,7 +15,9 @@ from lake.errors import BatchRefused, Busy, ContractBroken, LakeError, RunFailed
 KINDS = [LakeError, *LakeError.__subclasses__()]
 
 
-@pytest.mark.parametrize(("kind", "code"), [(LakeError, 1), (SettingsWrong, 64), (ContractBroken, 65), (BatchRefused, 70), (RunFailed, 72), (Busy, 75)])
+@pytest.mark.parametrize(
+    ("kind", "code"), [(LakeError, 1), (SettingsWrong, 64), (ContractBroken, 65), (BatchRefused, 70), (RunFailed, 72), (Busy, 75)]
+)
 def test_a_shell_can_tell_errors_apart_by_their_exit_code(kind: type[LakeError], code: int) -> None:
     assert kind("what").exit_code == code
 
@@ -48,6 +50,7 @@ def test_what_a_caller_adds_to_an_error_travels_with_it() -> None:
     assert (again.address, again.__notes__) == ("silver.texts", ["seen at night"])
 
 
+@settings(deadline=None)
 @given(kind=st.sampled_from(KINDS), what=st.text(), next_step=st.text())
 def test_an_error_is_the_same_on_both_sides_of_a_pickle(kind: type[LakeError], what: str, next_step: str) -> None:
     error = kind(what, next_step=next_step)

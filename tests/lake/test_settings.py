@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -122,6 +122,7 @@ def test_a_pyproject_that_does_not_parse_is_named(tmp_path: Path) -> None:
         project_root(tmp_path)
 
 
+@settings(deadline=None)
 @given(
     scheme=st.sampled_from(["", "/", "s3://", "s3a://", "s3n://", "file:///"]),
     parts=st.lists(st.text("abc-_ é.", min_size=1).filter(lambda p: p.strip(". ")), min_size=1, max_size=4),

@@ -13,7 +13,7 @@ Apr 31 08:17:02 host1 sudo: no such day
 """
     rows = bronze("auth", {"auth.log": log})
     assert [(r.time.isoformat(), r.level, r.component, r.pid, r.user, r.client) for r in rows] == [
-        ("2017-03-27T13:06:56", "WARN", "sshd", 1291, "pi", "203.0.113.9"),
-        ("2017-04-03T08:17:01", "INFO", "CRON", 26090, "root", None),
-        ("2017-04-03T08:17:02", "INFO", "sudo", None, None, None),
+        ("2026-03-27T13:06:56", "WARN", "sshd", 1291, "pi", "203.0.113.9"),
+        ("2026-04-03T08:17:01", "INFO", "CRON", 26090, "root", None),
+        ("2026-04-03T08:17:02", "INFO", "sudo", None, None, None),
     ]

@@ -17,7 +17,11 @@ READS = 200  # stock petastorm: 52 of 300 reads of 7 row groups came back empty
 
 
 def written(path: Path, rows: int, group: int) -> Path:
-    columns = {"n": pa.array(range(rows), pa.int64()), "labels": pa.array(range(rows)), "label": pa.array([f"l{i % 3}" for i in range(rows)], pa.large_string())}
+    columns = {
+        "n": pa.array(range(rows), pa.int64()),
+        "labels": pa.array(range(rows)),
+        "label": pa.array([f"l{i % 3}" for i in range(rows)], pa.large_string()),
+    }
     ids = pa.array([[i, i + 1, i + 2] for i in range(rows)], pa.large_list(pa.int32()))
     parquet.write_table(pa.table({**columns, "input_ids": ids}), path, row_group_size=group)
     return path
@@ -60,7 +64,10 @@ def test_an_error_names_file_and_row_group(tmp_path: Path) -> None:
     start = footers[str(path)].row_group(2).column(0).dictionary_page_offset or footers[str(path)].row_group(2).column(0).data_page_offset
     data[start : start + 8] = b"\xff" * 8
     path.write_bytes(bytes(data))
-    with pytest.raises(OSError, match=r"a\.parquet row group 2"), reading([RowGroup(str(path), i, 10) for i in range(4)], ["n"], fs.LocalFileSystem(), footers) as read:
+    with (
+        pytest.raises(OSError, match=r"a\.parquet row group 2"),
+        reading([RowGroup(str(path), i, 10) for i in range(4)], ["n"], fs.LocalFileSystem(), footers) as read,
+    ):
         list(read)
 
 

@@ -45,7 +45,7 @@ def examples(rows: int, splits: Sequence[str] = ("train",), tokenizer: str = "")
             "tokens": pa.array(tokens, pa.int32()),
             "label": labels,
             "split": [splits[i % len(splits)] for i in range(rows)],
-            "language": ["zh" if i % 4 == 0 else "en" for i in range(rows)],
+            "language": ["zh" if i % 5 == 0 else "en" for i in range(rows)],
             "tokenizer": [tokenizer] * rows,
         }
     )

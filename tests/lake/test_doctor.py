@@ -1,0 +1,116 @@
+"""Doctor: what is missing on this machine is found by trying, and said with what to type."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lake import doctor
+from lake.doctor import Finding, findings
+from lake.settings import Settings
+from lake.store import Store
+from tests.lake.project import write_project
+
+
+def finding(name: str) -> Finding:
+    """The finding that begins with a name, in the environment as it is."""
+    return next(f for f in findings(Settings.load()) if name in f.what)
+
+
+def java(folder: Path, version: str) -> Path:
+    """A JAVA_HOME whose java says that it is of a version."""
+    program = folder / "bin" / "java"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025-01-01' >&2\n")
+    program.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def healthy(lake_env: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """A place that lacks nothing, by what can be seen of it."""
+    home = tmp_path / "home"
+    for file in ("keys/pii", "conf/spark-defaults.conf"):
+        (home / file).parent.mkdir(parents=True)
+        (home / file).write_text("0123456789abcdef")
+    (home / "keys" / "pii").chmod(0o600)
+    if lake_env.on_s3:
+        (home / "s3").symlink_to(lake_env.state / "s3")  # the suite's own server
+    monkeypatch.setenv("LAKE_HOME", str(home))
+    monkeypatch.setenv("JAVA_HOME", str(java(tmp_path / "jdk", "17.0.9")))
+    return Settings.load()
+
+
+def test_a_place_that_lacks_nothing_has_only_good_findings(healthy: Settings) -> None:
+    found = list(findings(healthy))
+    assert [f for f in found if not f.fine] == []
+    assert len(found) == 7
+    assert next(f.what for f in found if "store" in f.what) == f"store {healthy.root}: refuses a second conditional write"
+
+
+def test_nothing_is_left_by_looking(healthy: Settings, store: Store) -> None:
+    list(findings(healthy))
+    assert list(store.keys()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "fine"),
+    [("1.8.0_402", False), ("11.0.22", False), ("17", True), ("17.0.9", True), ("21.0.2", True), ("26-ea", True)],
+)
+def test_java_is_17_or_newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, fine: bool) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, version)))
+    assert finding("Java").fine is fine
+    assert "openjdk-17" in finding("Java").next_step
+
+
+@settings(max_examples=10, deadline=None)
+@given(major=st.integers(9, 99), minor=st.integers(0, 99))
+def test_every_java_is_judged_by_its_first_number(major: int, minor: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_HOME", str(java(Path(folder), f"{major}.0.{minor}")))
+        assert doctor._java(Settings.load()) == Finding(f"Java {major} ({folder}/bin/java)", major >= 17, "apt-get install openjdk-17-jre-headless")
+
+
+@pytest.mark.parametrize(("home", "told"), [("/none/such", "no Java in JAVA_HOME (/none/such)"), (None, "no Java on PATH")])
+def test_a_missing_java_is_a_finding_and_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None, told: str) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("JAVA_HOME", home) if home else monkeypatch.delenv("JAVA_HOME", raising=False)
+    assert (finding("Java").what, finding("Java").fine) == (told, False)
+
+
+def test_the_key_of_the_tokens_is_nobody_elses(healthy: Settings) -> None:
+    key = healthy.state / "keys" / "pii"
+    key.chmod(0o644)
+    assert (finding("key of personal-data tokens").fine, finding("key of personal-data tokens").next_step) == (False, f"chmod 600 {key}")
+    key.unlink()
+    assert finding("no key of personal-data tokens").next_step == "make set-up"
+
+
+def test_a_place_that_was_never_set_up_is_told_so(healthy: Settings) -> None:
+    (healthy.state / "conf" / "spark-defaults.conf").unlink()
+    assert (finding("Spark's settings").fine, finding("Spark's settings").next_step) == (False, "make set-up")
+
+
+def test_a_project_that_does_not_stand_is_a_finding(healthy: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = write_project(tmp_path / "project")
+    monkeypatch.setenv("LAKE_PROJECT", str(project))
+    assert finding("project /") == Finding(f"project {project}: 4 jobs, 1 sources", True)
+    (project / "jobs" / "gold" / "daily.py").write_text("JOB = Job(writes=NAME)\n")
+    assert not finding("JOB must be a literal").fine
+
+
+def test_one_driver_may_use_a_store_without_conditions(healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "honours_conditions", lambda self: False)
+    assert not finding("honour" if healthy.on_s3 else "does not refuse").fine
+    monkeypatch.setenv("LAKE_SINGLE_WRITER", "1")
+    assert finding("does not refuse").fine
+
+
+def test_a_store_that_can_not_be_written_is_a_finding(healthy: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LAKE_ROOT", str(tmp_path / "file"))
+    assert [f.fine for f in findings(Settings.load())].count(False) == 1

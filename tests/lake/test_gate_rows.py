@@ -1,0 +1,108 @@
+"""Rows are kept or set aside by the contract's rules, each with all of its reasons; none is lost and none appears twice."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from lake.contract import Column, Contract, RowRule
+from lake.gate.rows import REASONS, split_rows
+
+COLUMNS = (
+    Column("id", "string", True, "", key_position=1),
+    Column("level", "string", False, "", allowed=("INFO", "WARN")),
+    Column("value", "double", False, "", minimum=-50, maximum=60),
+    Column("least", "double", False, "", minimum=0),
+    Column("count", "bigint", False, "", maximum=9),
+    Column("code", "string", False, "", pattern="[A-Z]{2}[0-9]|none"),
+)
+CONTRACT = Contract("silver.things", "things", "", "1.0.0", COLUMNS, ("id",), None, None, None, None)
+DDL = ", ".join(f"{c.name} {c.type}" for c in COLUMNS)
+NAN, INF = float("nan"), float("inf")
+FINE = {"id": "a", "level": "INFO", "value": 1.0, "least": 0.0, "count": 9, "code": "AB1"}
+
+ROWS: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("a row that keeps every rule", {}, []),
+    ("both ends of a closed range are inside", {"value": -50.0, "least": 0.0}, []),
+    ("an absent value breaks no rule but 'missing'", {"level": None, "value": None, "least": None, "count": None, "code": None}, []),
+    ("a required value is absent", {"id": None}, ["missing:id"]),
+    ("an empty text is a value", {"id": ""}, []),
+    ("a value that is not in the list", {"level": "info"}, ["not_allowed:level"]),
+    ("below the least", {"value": -50.000001}, ["out_of_range:value"]),
+    ("above the most", {"count": 10}, ["out_of_range:count"]),
+    ("NaN is out of a closed range", {"value": NAN}, ["out_of_range:value"]),
+    ("NaN is out of a range without an upper end, too", {"least": NAN}, ["out_of_range:least"]),
+    ("infinity is above the most", {"value": INF}, ["out_of_range:value"]),
+    ("infinity is no less than the least", {"least": INF}, []),
+    ("the whole text has the shape", {"code": "xAB1x"}, ["wrong_shape:code"]),
+    ("each branch of a pattern is the whole text", {"code": "none1"}, ["wrong_shape:code"]),
+    ("a line end is no part of a shape", {"code": "AB1\n"}, ["wrong_shape:code"]),
+    ("several reasons come in the contract's order", {"id": None, "level": "x", "value": 61.0, "code": ""}, ["missing:id", "not_allowed:level", "out_of_range:value", "wrong_shape:code"]),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def judged(spark: SparkSession) -> dict[str, list[str]]:
+    """What became of each of ROWS, in one pass."""
+    rows = [(name, *{**FINE, **change}.values()) for name, change, _ in ROWS]
+    split = split_rows(spark.createDataFrame(rows, f"name string, {DDL}"), CONTRACT)
+    kept, rejected = split.kept.collect(), split.rejected.collect()
+    assert REASONS not in split.kept.columns
+    assert len(kept) + len(rejected) == len(ROWS)
+    return {r["name"]: [] for r in kept} | {r["name"]: r[REASONS] for r in rejected}
+
+
+@pytest.mark.parametrize("name, reasons", [(name, reasons) for name, _, reasons in ROWS])
+def test_a_row_is_judged(name: str, reasons: list[str], judged: dict[str, list[str]]) -> None:
+    assert judged[name] == reasons
+
+
+def test_a_contract_without_rules_keeps_everything(spark: SparkSession) -> None:
+    contract = Contract("silver.free", "free", "", "1.0.0", (Column("a", "int", False, ""),), (), None, None, None, None)
+    split = split_rows(spark.createDataFrame([(1,), (None,)], "a int"), contract)
+    assert (split.kept.count(), split.rejected.count(), split.rejected.columns) == (2, 0, ["a", REASONS])
+
+
+values = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["a", "", None]),
+        "level": st.sampled_from(["INFO", "WARN", "warn", None]),
+        "value": st.none() | st.floats(-51, 61) | st.sampled_from([NAN, INF, -INF, -0.0]),
+        "least": st.none() | st.floats(-1, 1) | st.sampled_from([NAN, INF]),
+        "count": st.none() | st.integers(8, 10),
+        "code": st.sampled_from(["AB1", "none", "AB12", "ab1", "AB1\n", None]),
+    }
+)
+
+
+@settings(max_examples=3, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(values, min_size=20, max_size=60))
+def test_kept_and_rejected_are_the_rows_and_a_row_is_rejected_for_what_it_breaks(rows: list[dict[str, Any]], spark: SparkSession) -> None:
+    given_rows = [(n, *row.values()) for n, row in enumerate(rows)]
+    split = split_rows(spark.createDataFrame(given_rows, f"n int, {DDL}"), CONTRACT)
+    found = {r["n"]: [] for r in split.kept.select("n").collect()}
+    rejected = {r["n"]: r[REASONS] for r in split.rejected.collect()}
+    assert not found.keys() & rejected.keys()
+    assert found | rejected == {n: [rule.name for rule in CONTRACT.rules() if breaks(rule, row[rule.column.name])] for n, row in enumerate(rows)}
+
+
+def breaks(rule: RowRule, value: Any) -> bool:
+    """The rule in plain Python."""
+    column = rule.column
+    if value is None:
+        return rule.kind == "missing"
+    if rule.kind == "not_allowed":
+        return value not in (column.allowed or ())
+    if rule.kind == "wrong_shape":
+        return re.fullmatch(column.pattern or "", value) is None
+    if rule.kind == "out_of_range":
+        low = -math.inf if column.minimum is None else column.minimum
+        high = math.inf if column.maximum is None else column.maximum
+        return not low <= value <= high
+    return False
