@@ -115,6 +115,7 @@ class Standing:
 
     taken: Mapping[str, Any]
     published: frozenset[int]
+    undone: frozenset[int]  # published once, and taken back by a restore
     open: Event | None
     next_run: int
     last: Event | None
@@ -134,6 +135,7 @@ def standing(found: Iterable[Event], reached: int) -> Standing:
     then: dict[int, tuple[frozenset[int], Event | None]] = {}  # how it stood after each run: where a restore goes back to
     planned: dict[int, Event] = {}
     ended: set[int] = set()
+    ever: set[int] = set()
     for event in found:
         if event.status == "planned":
             planned[event.run] = event
@@ -147,6 +149,8 @@ def standing(found: Iterable[Event], reached: int) -> Standing:
             published |= {event.run}
             made = event if event.full else made
             then[event.run] = published, made
+            ever.add(event.run)
     newest = max([*planned, *ended, 0])
     published |= {newest} & planned.keys() - ended if newest == reached else frozenset()
-    return Standing(taken, published, planned.get(newest) if newest not in ended else None, max(newest, reached) + 1, last, made)
+    still_open = planned.get(newest) if newest not in ended else None
+    return Standing(taken, published, frozenset(ever - published), still_open, max(newest, reached) + 1, last, made)

@@ -6,14 +6,17 @@ carries the next run number and ops.runs says which inputs these rows had taken 
 
 from __future__ import annotations
 
-import json
 import time
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 
 from lake import ops
 from lake.errors import SourceMissing
 from lake.lake import Lake
 from lake.plan import plan
 from lake.run import Intent, run_row
+from lake.run.record import reached
 from lake.table import Table
 
 
@@ -29,25 +32,26 @@ def restore(lake: Lake, address: str, to: int) -> str:
     made = [e for e in found if e.status in ("published", "restored") and e.version is not None and e.version <= to]
     if not made or to >= (table.version() or 0):
         known = ", ".join(f"{e.version} (run {e.run}, {e.at:%Y-%m-%d %H:%M})" for e in found if e.version is not None)
-        raise SourceMissing(f"{address} has no earlier version {to} that a run made; it is at {table.version()}", next_step=f"choose one of: {known or 'none'}")
+        raise SourceMissing(
+            f"{address} has no earlier version {to} that a run made; it is at {table.version()}", next_step=f"choose one of: {known or 'none'}"
+        )
     then = made[-1]
     standing = ops.standing(found, table.last_run())
+    intent = Intent(standing.next_run, then.inputs, False)
+    undone = sorted(standing.published - {e.run for e in found if e.at <= then.at})
+    message = f"version {to} (run {then.run}) put back; undone: {', '.join(map(str, undone)) or 'none'}"
+    row = run_row(step, lake, intent, "planned", began) | {"back_to": then.run}
+    ops.append(lake.store, "runs", [row])
     spark = lake.spark()
     transaction = table.begin(spark)
-    staged = table.stage(transaction, table.read(spark, to))
-    version = table.publish(spark, [staged], standing.next_run, replace="true")
-    intent = Intent(standing.next_run, then.inputs, False)
-    undone = [e.run for e in found if e.status == "published" and e.run > then.run]
-    message = f"version {to} (run {then.run}) put back; undone: {', '.join(map(str, undone)) or 'none'}"
-    row = run_row(step, lake, intent, "restored", began, message=message)
-    _forget_files(lake, address, undone)
-    ops.append(lake.store, "runs", [row | {"version": version, "back_to": then.run, "rows_kept": staged.rows, "inputs": json.dumps(then.inputs)}])
+    try:
+        staged = table.stage(transaction, table.shaped(table.read(spark, to)))
+    except (PySparkException, Py4JJavaError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise SourceMissing(f"{address} version {to} can't be put back: {first[:300]}", next_step=f"lake rebuild {address}") from error
+    reached(f"staged:{address}")
+    version = table.publish(spark, [staged], intent.run, replace="true")
+    reached(f"committed:{address}")
+    row |= run_row(step, lake, intent, "restored", began, message=message) | {"version": version, "back_to": then.run, "rows_kept": staged.rows}
+    ops.append(lake.store, "runs", [row])
     return f"{address}: {message}; now version {version}, {staged.rows:,} rows. The next run takes in again what came after."
-
-
-def _forget_files(lake: Lake, address: str, undone: list[int]) -> None:
-    """Files that the undone runs had read are unread again."""
-    ledger = Table("ops.files", lake.store)
-    if undone and ledger.exists():
-        inside = ", ".join(map(str, undone))
-        ledger.delta().delete(f"address = '{address}' AND run IN ({inside})")

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def down(settings: Settings) -> bool:
 
 
 @contextlib.contextmanager
-def running(settings: Settings) -> Iterator[Server]:
+def running(settings: Settings) -> Generator[Server]:
     """The embedded server for the length of a block; one that ran before is left running."""
     server = up(settings)
     try:
@@ -133,13 +133,16 @@ def _write_privately(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         out.write(text)
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _start(settings: Settings, folder: Path, keys: dict[str, str]) -> subprocess.Popen[bytes]:
-    java = os.path.join(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else shutil.which("java")
-    if not java:
-        raise SettingsWrong("the embedded S3 server needs Java 17 or newer, and there is no `java`", next_step="make set-up    (it prints the line that installs Java)")
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    if not java or not Path(java).exists():
+        raise SettingsWrong(
+            "the embedded S3 server needs Java 17 or newer, and there is none", next_step="make set-up    (it prints the line that installs Java)"
+        )
     jars = sorted((settings.state / "jars" / "server").glob("s3proxy-*.jar"))
     if not jars:
         raise SettingsWrong(f"there is no s3proxy jar in {settings.state / 'jars' / 'server'}", next_step="make set-up")
@@ -154,10 +157,17 @@ def _start(settings: Settings, folder: Path, keys: dict[str, str]) -> subprocess
     }
     _write_privately(folder / "s3proxy.properties", "".join(f"{k}={v}\n" for k, v in properties.items()))
     with open(folder / "server.log", "ab") as log:
-        process = subprocess.Popen(
-            [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", str(jars[-1]), "--properties", str(folder / "s3proxy.properties")],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder,
-        )  # fmt: skip
+        command = [
+            java,
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-jar",
+            str(jars[-1]),
+            "--properties",
+            str(folder / "s3proxy.properties"),
+        ]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder)
     (folder / "pid").write_text(json.dumps({"pid": process.pid, "born": _born(process.pid)}))
     return process
 
@@ -172,7 +182,10 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], folder: Path, keys: di
         time.sleep(0.1)
     _end(folder)
     tail = (folder / "server.log").read_text(errors="replace")[-1500:]
-    raise StoreUnreachable(f"the embedded S3 server did not answer at {keys['endpoint']} within {START_SECONDS:.0f} s; the end of its log:\n{tail}", next_step="lake up")
+    raise StoreUnreachable(
+        f"the embedded S3 server did not answer at {keys['endpoint']} within {START_SECONDS:.0f} s; the end of its log:\n{tail}",
+        next_step="mend what the log says, then: lake up",
+    )
 
 
 def _healthy(keys: dict[str, str]) -> bool:

@@ -124,7 +124,8 @@ def _start(settings: Settings, app_name: str) -> SparkSession:
 def _must_be_ours(session: SparkSession) -> None:
     context: Any = session.sparkContext
     conf = context.getConf()
-    missing = [key for key in ("spark.sql.extensions", "spark.delta.logStore.s3a.impl", "spark.delta.logStore.file.impl") if ALWAYS[key] not in conf.get(key, "")]
+    vital = ("spark.sql.extensions", "spark.delta.logStore.s3a.impl", "spark.delta.logStore.file.impl")
+    missing = [key for key in vital if ALWAYS[key] not in conf.get(key, "")]
     if missing:
         raise SettingsWrong(
             f"a Spark that `lake` did not start runs in this process, without {', '.join(missing)}: commits would not be safe",

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ def open_store(settings: Settings | None = None) -> Store:
         endpoint, access, secret = credentials(settings)
         return Store(settings.root, endpoint, settings.region, access, SecretStr(secret))
     if (settings.access_key is None) != (settings.secret_key is None):
-        raise SettingsWrong("only one of LAKE_ACCESS_KEY and LAKE_SECRET_KEY is set", next_step="set both, or neither for the usual AWS chain")
+        raise SettingsWrong("only one of LAKE_ACCESS_KEY and LAKE_SECRET_KEY is set", next_step="set both, or neither (the usual AWS chain)")
     access_key = settings.access_key.get_secret_value() if settings.access_key else None
     return Store(settings.root, settings.endpoint, settings.region, access_key, settings.secret_key)
 
@@ -57,8 +57,8 @@ def open_store(settings: Settings | None = None) -> Store:
 def open_place(location: str, name: str, settings: Settings | None = None, environ: Mapping[str, str] = os.environ) -> Store:
     """Where a source's files lie, read-only: the part of `location` before its pattern.
 
-    A relative location is below LAKE_ROOT. A bucket elsewhere has its keys in LAKE_SOURCE_<NAME>_{ENDPOINT,ACCESS_KEY,SECRET_KEY,REGION}; when none of
-    them is set, it is asked with LAKE_ENDPOINT and its keys, or else by the usual AWS chain.
+    A relative location is below LAKE_ROOT. A bucket elsewhere has its keys in LAKE_SOURCE_<NAME>_{ENDPOINT,ACCESS_KEY,SECRET_KEY,REGION};
+    when none of them is set, it is asked with LAKE_ENDPOINT and its keys, or else by the usual AWS chain.
     """
     settings = settings or Settings.load()
     fixed, _ = split_location(location)
@@ -67,7 +67,9 @@ def open_place(location: str, name: str, settings: Settings | None = None, envir
         prefix = f"LAKE_SOURCE_{re.sub('[^A-Z0-9]', '_', name.upper())}_"
         own = {k: environ[prefix + k] for k in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "REGION") if environ.get(prefix + k)}
         if ("ACCESS_KEY" in own) != ("SECRET_KEY" in own):
-            raise SettingsWrong(f"only one of {prefix}ACCESS_KEY and {prefix}SECRET_KEY is set", next_step="set both, or neither for the usual AWS chain")
+            raise SettingsWrong(
+                f"only one of {prefix}ACCESS_KEY and {prefix}SECRET_KEY is set", next_step="set both, or neither for the usual AWS chain"
+            )
         if own:
             secret = SecretStr(own["SECRET_KEY"]) if "SECRET_KEY" in own else None
             return Store(root, own.get("ENDPOINT"), own.get("REGION", settings.region), own.get("ACCESS_KEY"), secret, name, False)
@@ -229,7 +231,7 @@ class Store:
         self._must_be_writable(key)
         if not self.on_s3:
             with _beside(self._file(key), body) as whole:
-                os.replace(whole, self._file(key))
+                whole.replace(self._file(key))
             return
         with _answers(self):
             self.s3().put_object(Bucket=self.bucket, Key=self._s3_key(key), Body=body)
@@ -300,7 +302,9 @@ class Store:
         sha256 = sha256 or _sha256_of(path)
         landed = self.stat(key) is None and (self._upload(path, key, sha256) if self.on_s3 else self._copy(path, key, sha256))
         if not landed and self._digest(key) != sha256:
-            raise LakeError(f"{self.key_uri(key)} holds other bytes than {path}, and a landing never overwrites", next_step="land it under another name")
+            raise LakeError(
+                f"{self.key_uri(key)} holds other bytes than {path}, and a landing never overwrites", next_step="land it under another name"
+            )
         return landed
 
     # --- what the store can do -------------------------------------------------------------------------------------------------------------
@@ -342,7 +346,9 @@ class Store:
             upload = place | {"UploadId": self.s3().create_multipart_upload(**place, Metadata={"sha256": sha256})["UploadId"]}
             try:
                 parts = self._parts(path, upload, sha256)
-                return self._once(key, sha256, lambda: self.s3().complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"))
+                return self._once(
+                    key, sha256, lambda: self.s3().complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+                )
             finally:
                 with contextlib.suppress(ClientError, BotoCoreError):  # after a completion there is nothing to abort
                     self.s3().abort_multipart_upload(**upload)
@@ -454,7 +460,7 @@ def _client(pid: int, endpoint: str | None, region: str, access_key: str | None,
 
 
 @contextlib.contextmanager
-def _answers(store: Store) -> Iterator[None]:
+def _answers(store: Store) -> Generator[None]:
     """Every error of the store's as one of ours, with what to do about it."""
     try:
         yield
@@ -470,7 +476,9 @@ def _answers(store: Store) -> Iterator[None]:
         }.get(_code(error), "lake doctor")
         raise StoreUnreachable(f"{store.root} at {store.endpoint or 'AWS'} refused: {error}", next_step=step) from error
     except BotoCoreError as error:
-        raise StoreUnreachable(f"{store.root} at {store.endpoint or 'AWS'} does not answer: {error}", next_step="lake up, or mend LAKE_ENDPOINT") from error
+        raise StoreUnreachable(
+            f"{store.root} at {store.endpoint or 'AWS'} does not answer: {error}", next_step="lake up, or mend LAKE_ENDPOINT"
+        ) from error
 
 
 def _code(error: ClientError) -> str:
@@ -482,7 +490,7 @@ def _status(error: ClientError) -> int:
 
 
 @contextlib.contextmanager
-def _beside(target: Path, body: bytes | None = None) -> Iterator[Path]:
+def _beside(target: Path, body: bytes | None = None) -> Generator[Path]:
     """A file of our own in the folder of `target`, flushed to the disk; it is gone when the block ends."""
     target.parent.mkdir(parents=True, exist_ok=True)
     whole = target.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
@@ -506,7 +514,9 @@ def _link(whole: Path, target: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise SettingsWrong(f"{target.parent}: its file system has no hard links ({error})", next_step="put LAKE_ROOT on a local disk, or in a bucket") from error
+        raise SettingsWrong(
+            f"{target.parent}: its file system has no hard links ({error})", next_step="put LAKE_ROOT on a local disk, or in a bucket"
+        ) from error
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

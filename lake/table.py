@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lake.contract import Contract
 from lake.errors import Busy, ContractBroken, SourceMissing
@@ -40,6 +40,8 @@ PROPERTIES: Mapping[str, str] = {
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }
 
+# Settings of a table that say again what its contract says.
+_FROM_CONTRACT = ("delta.constraints.", "delta.dataSkippingStatsColumns")
 _WITH_STATISTICS = frozenset({"string", "int", "bigint", "smallint", "double", "float", "date", "timestamp"})
 
 
@@ -141,6 +143,10 @@ class Table:
             return DeltaTable(self.store.delta_uri(self.address), version=version, storage_options=self.store.delta_options())
         except TableNotFoundError:
             raise SourceMissing(f"{self.address} is not there yet ({self.uri})", next_step=f"lake run {self.address}") from None
+        except DeltaError as error:
+            if version is None:
+                raise
+            raise SourceMissing(f"{self.address} has no version {version} that can be read: {error}", next_step=f"lake show {self.address}") from None
 
     def exists(self) -> bool:
         """Whether it has been made."""
@@ -153,6 +159,26 @@ class Table:
     def last_run(self) -> int:
         """The highest run number whose commit is in the table; 0 when there is none."""
         return (self.delta().transaction_version(self.address) or 0) if self.exists() else 0
+
+    def differs(self) -> list[str]:
+        """Where the table is not as its contract says, a line each: the contract has changed since the table was made."""
+        delta = self.delta()
+        metadata = delta.metadata()
+        have = dict(metadata.configuration or {})
+        if have.get("lake.contract") == self.contract.hash:
+            return []
+        wanted = {f.name: f for f in Schema.from_arrow(self.contract.schema).fields}
+        found = {f.name: f for f in delta.schema().fields}
+        lines = [f"column {n} is not in the table" for n in wanted.keys() - found.keys()]
+        lines += [f"column {n} is in the table only" for n in found.keys() - wanted.keys()]
+        both = [(f, found[n]) for n, f in wanted.items() if n in found]
+        lines += [f"column {f.name}: another type or 'required'" for f, old in both if (f.type, f.nullable) != (old.type, old.nullable)]
+        if metadata.partition_columns != ([self.contract.partition] if self.contract.partition else []):
+            lines.append(f"partition: {', '.join(metadata.partition_columns) or 'none'}, contract {self.contract.partition or 'none'}")
+        facts = {k.lower(): v for k, v in self._properties().items() if k.startswith(_FROM_CONTRACT)}
+        stands = {k.lower(): v for k, v in have.items() if k.startswith(_FROM_CONTRACT)}
+        lines += [f"{k.removeprefix('delta.')} has changed" for k in facts.keys() | stands.keys() if facts.get(k) != stands.get(k)]
+        return sorted(lines)
 
     def snapshot(self, version: int | None = None) -> Manifest:
         """The pin of a version: its active files in path order.
@@ -186,8 +212,29 @@ class Table:
         """What differs between version `since` and version `to`, by Delta's change data feed, netted.
 
         A commit of ours replaces files, so that rows which were only carried over appear as gone and new: they cancel out.
+
+        Raises:
+            SourceMissing: a version between them can't be read any more, or has other columns.
         """
-        feed = spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1).option("endingVersion", to).load(self.uri)
+        from pyspark.errors import PySparkException
+
+        try:
+            return self._netted(spark, since, to)
+        except PySparkException as error:
+            first = str(error).strip().splitlines()[0]
+            raise SourceMissing(
+                f"{self.address}: what changed from version {since} to {to} can't be read any more: {first[:300]}",
+                next_step=f"lake rebuild <table>   # the one that reads {self.address}: from all its rows instead of the changed ones",
+            ) from error
+
+    def _netted(self, spark: SparkSession, since: int, to: int) -> Changes:
+        feed = (
+            spark.read.format("delta")
+            .option("readChangeFeed", "true")
+            .option("startingVersion", since + 1)
+            .option("endingVersion", to)
+            .load(self.uri)
+        )
         columns = [c for c in feed.columns if c not in ("_change_type", "_commit_version", "_commit_timestamp")]
         came = feed.where("_change_type in ('insert', 'update_postimage')").select(*columns)
         went = feed.where("_change_type in ('delete', 'update_preimage')").select(*columns)
@@ -208,12 +255,17 @@ class Table:
             making = making.addColumn(c.name, c.type, nullable=not c.required, comment=c.description)
         if self.contract.partition:
             making = making.partitionedBy(self.contract.partition)
-        checks = {f"delta.constraints.{name}": rule for name, rule in self.contract.checks().items()}
-        # Min/max statistics of personal data would stand in the log for ever: an erasure could not reach them.
-        public = ",".join(c.name for c in self.contract.columns if c.classification is None and c.type in _WITH_STATISTICS and c.name != self.contract.partition)
-        for name, value in {**PROPERTIES, **checks, "delta.dataSkippingStatsColumns": public, "lake.contract": self.contract.hash}.items():
+        for name, value in self._properties().items():
             making = making.property(name, value)
         making.execute()
+
+    def _properties(self) -> dict[str, str]:
+        checks = {f"delta.constraints.{name}": rule for name, rule in self.contract.checks().items()}
+        # Min/max statistics of personal data would stand in the log for ever: an erasure could not reach them.
+        public = ",".join(
+            c.name for c in self.contract.columns if c.classification is None and c.type in _WITH_STATISTICS and c.name != self.contract.partition
+        )
+        return {**PROPERTIES, **checks, "delta.dataSkippingStatsColumns": public, "lake.contract": self.contract.hash}
 
     def shaped(self, rows: DataFrame) -> DataFrame:
         """The rows with exactly the contract's columns, in its order and types.
@@ -230,16 +282,38 @@ class Table:
         wrong += [f"type of {n}: {have[n]}, contract {t}" for n, t in want.items() if n in have and _bare(have[n]) != _bare(t)]
         if wrong:
             place = self.address.replace(".", "/")
-            raise ContractBroken(f"{self.address}: build() and the contract differ: {'; '.join(wrong)}", next_step=f"edit jobs/{place}.py or schemas/{place}.yaml")
+            raise ContractBroken(
+                f"{self.address}: build() and the contract differ: {'; '.join(wrong)}", next_step=f"edit jobs/{place}.py or schemas/{place}.yaml"
+            )
         return rows.select(*[F.col(c.name) for c in self.contract.columns])
 
-    def begin(self, spark: SparkSession) -> Any:
-        """A Delta transaction on the newest version; staging and publishing happen in it."""
+    def begin(self, spark: SparkSession, *, reshape: bool = False) -> Any:
+        """A Delta transaction on the newest version; staging and publishing happen in it.
+
+        `reshape` gives the table the columns, partition and CHECKs of its contract in the same commit, which must replace all rows.
+        """
         jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
         none = jvm.scala.Option.empty()
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, self.uri)  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
         log.update(False, none, none)
-        return log.startTransaction()
+        transaction = log.startTransaction()
+        if reshape:
+            transaction.updateMetadataForTableOverwrite(self._metadata(jvm, transaction.metadata()))
+        return transaction
+
+    def _metadata(self, jvm: Any, old: Any) -> Any:
+        """The table's Metadata action with what the contract says now."""
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        schema = from_arrow_schema(self.contract.schema)
+        for made, column in zip(schema.fields, self.contract.columns, strict=True):
+            made.metadata = {"comment": column.description}
+        kept = {
+            k: v for k, v in dict(jvm.scala.jdk.javaapi.CollectionConverters.asJava(old.configuration())).items() if not k.startswith(_FROM_CONTRACT)
+        }
+        configuration = jvm.PythonUtils.toScalaMap({**kept, **self._properties()})
+        partitions = jvm.PythonUtils.toSeq([self.contract.partition] if self.contract.partition else []).toList()
+        return old.copy(old.id(), old.name(), self.contract.description, old.format(), schema.json(), partitions, configuration, old.createdTime())
 
     def stage(self, transaction: Any, rows: DataFrame, observe: Sequence[Column] = ()) -> Staged:
         """Write the rows as data files of this table that no version names yet; `observe` are figures taken on the way.
@@ -298,8 +372,15 @@ class Table:
             return int(transaction.commit(sequence, manual))
         except Py4JJavaError as error:
             kind = str(error.java_exception.getClass().getSimpleName())
-            if kind.startswith("Concurrent") or kind in ("MetadataChangedException", "ProtocolChangedException", "DeltaConcurrentModificationException"):
-                raise Busy(f"{self.address}: another writer committed at the same time ({kind})", next_step=f"lake run {self.address}  (it takes up where the other ended)") from None
+            if kind.startswith("Concurrent") or kind in (
+                "MetadataChangedException",
+                "ProtocolChangedException",
+                "DeltaConcurrentModificationException",
+            ):
+                raise Busy(
+                    f"{self.address}: another writer committed at the same time ({kind})",
+                    next_step=f"lake run {self.address}  (it takes up where the other ended)",
+                ) from None
             raise
 
 

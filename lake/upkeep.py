@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lake import ops
 from lake.contract import Contract, addresses
 from lake.lake import Lake
 from lake.table import Table
@@ -43,27 +45,33 @@ def _tend(lake: Lake, address: str, pins: Sequence[int]) -> Tended | None:
     expired = 0
     if contract.retention and any(c.name == "at" for c in contract.columns):
         before = datetime.now(UTC) - contract.retention
-        expired = int(delta.delete(f"at < '{before.isoformat()}'").get("num_deleted_rows") or 0) if _older(table, before) else 0
-    small = [f for f in table.snapshot().files if f.size < _SMALL_BYTES] if table.snapshot().files else []
+        old = f"at < '{before.isoformat()}'" + (f" AND ({_superseded(lake)})" if address == "ops.runs" else "")
+        expired = int(delta.delete(old).get("num_deleted_rows") or 0) if _older(table, before) else 0
+    # Files are small per partition, not per table: many days with one file each are as they should be.
+    small = Counter(f.path.rsplit("/", 1)[0] for f in table.snapshot().files if f.size < _SMALL_BYTES)
     # Training tables keep their row groups as Spark made them: one file more or less says nothing, their groups do.
     compacted = 0
-    if len(small) >= _SMALL_FILES * _partitions(table, contract) and "rowsPerGroup" not in contract.properties:
+    if max(small.values(), default=0) >= _SMALL_FILES and "rowsPerGroup" not in contract.properties:
         delta.update_incremental()
         compacted = int(delta.optimize.compact()["numFilesRemoved"])
         delta.create_checkpoint()
     delta.update_incremental()
-    # Asked first: a vacuum that finds nothing would still commit a version.
-    vacuumed = len(delta.vacuum(dry_run=True, keep_versions=sorted(pins) or None))
+    # Asked first: a vacuum that finds nothing would still commit a version. `full`, or files staged by runs that died would stay for ever.
+    vacuumed = len(delta.vacuum(dry_run=True, full=True, keep_versions=sorted(pins) or None))
     if vacuumed:
-        delta.vacuum(dry_run=False, keep_versions=sorted(pins) or None)
+        delta.vacuum(dry_run=False, full=True, keep_versions=sorted(pins) or None)
     return Tended(address, compacted, vacuumed, expired)
 
 
-def _partitions(table: Table, contract: Contract) -> int:
-    """How many partitions the table has: files are small per partition, not per table."""
-    if contract.partition is None:
-        return 1
-    return max(1, len({f.path.rsplit("/", 2)[-2] for f in table.snapshot().files}))
+def _superseded(lake: Lake) -> str:
+    """Events that no run needs any more: those before the last one of each address, and before the one that made its whole table."""
+    events = ops.events(lake.store)
+    parts = ["run = 0"]
+    for address in sorted({e.address for e in events}):
+        standing = ops.standing([e for e in events if e.address == address], 0)
+        needed = [e.run for e in (standing.last, standing.made) if e is not None]
+        parts.append(f"address = '{address}'" + (f" AND run < {min(needed)}" if needed else ""))
+    return " OR ".join(f"({p})" for p in parts)
 
 
 def _older(table: Table, before: datetime) -> bool:

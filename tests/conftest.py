@@ -49,9 +49,7 @@ def server(store_home: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(params=["s3", "folder"])
-def lake_env(
-    request: pytest.FixtureRequest, server: Server, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
+def lake_env(request: pytest.FixtureRequest, server: Server, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """LAKE_* on an empty root, once in a bucket and once in a folder: what is proved on one holds on the other."""
     root = f"s3a://lake/{secrets.token_hex(4)}" if request.param == "s3" else str(tmp_path / "lake root")
     monkeypatch.setenv("LAKE_ROOT", root)

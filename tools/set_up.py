@@ -91,7 +91,9 @@ def python_is_right() -> None:
             "sudo apt-get install python3.11 python3.11-venv", "sudo dnf install python3.11", "brew install python@3.11",
             "install Python 3.11 (for instance: uv python install 3.11)",
         )  # fmt: skip
-        raise Stop(f"Python 3.11 is needed and this is {sys.version.split()[0]} ({sys.executable}).\n  next: {line}     then: make set-up PYTHON=python3.11")
+        raise Stop(
+            f"Python 3.11 is needed and this is {sys.version.split()[0]} ({sys.executable}).\n  next: {line}     then: make set-up PYTHON=python3.11"
+        )
 
 
 def java_is_right(known: str | None) -> str:
@@ -106,13 +108,15 @@ def java_is_right(known: str | None) -> str:
         where = f"JAVA_HOME is {home}, and there is no bin/java in it" if home else "there is no `java` on PATH"
         raise Stop(f"Java {SERVER_JAVA} or newer is needed, and {where}.\n  next: {line}")
     if str(Path(java).resolve()) == known:
-        return known
-    said = subprocess.run([java, "-version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+        return str(known)
+    said = subprocess.run([java, "-version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     found = re.search(r'version "(?:1\.)?(\d+)', said.stdout)
     if said.returncode or not found:
         raise Stop(f"Java {SERVER_JAVA} or newer is needed, and {java} does not run: {said.stdout.strip()[:200]}\n  next: {line}")
     if int(found.group(1)) < SERVER_JAVA:
-        raise Stop(f"Java {SERVER_JAVA} or newer is needed, and {java} is Java {found.group(1)}.\n  next: {line}     (JAVA_HOME chooses among several)")
+        raise Stop(
+            f"Java {SERVER_JAVA} or newer is needed, and {java} is Java {found.group(1)}.\n  next: {line}     (JAVA_HOME chooses among several)"
+        )
     return str(Path(java).resolve())
 
 
@@ -126,14 +130,26 @@ def environment(java: str) -> str:
     uv = find_uv()
     if not runs_right(VENV / "bin" / "python"):
         run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, VENV)
-    print("set-up: Python packages from requirements.lock (2 GB of torch and CUDA on Linux the first time) ...", flush=True)
+    print("set-up: Python packages from requirements.lock (the first time 4 GB on Linux: torch brings CUDA) ...", flush=True)
     run(uv, "pip", "sync", "--quiet", "--require-hashes", "--python", VENV / "bin" / "python", PROJECT / "requirements.lock")
     return f"{sum(1 for _ in site_packages().glob('*.dist-info'))} Python packages"
 
 
 def own_package(java: str) -> str:
     """`lake` itself, editable; what builds it is in the lock, so nothing is fetched."""
-    run(find_uv(), "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation", "--python", VENV / "bin" / "python", "--editable", PROJECT)
+    run(
+        find_uv(),
+        "pip",
+        "install",
+        "--quiet",
+        "--offline",
+        "--no-deps",
+        "--no-build-isolation",
+        "--python",
+        VENV / "bin" / "python",
+        "--editable",
+        PROJECT,
+    )
     return "installed, editable"
 
 
@@ -144,14 +160,19 @@ def find_uv() -> Path:
         return own
     on_path = shutil.which("uv")
     if on_path:
-        said = subprocess.run([on_path, "--version"], stdout=subprocess.PIPE, universal_newlines=True).stdout
+        said = subprocess.run([on_path, "--version"], stdout=subprocess.PIPE, text=True).stdout
         found = re.search(r"uv (\d+)\.(\d+)", said)
         if found and (int(found.group(1)), int(found.group(2))) >= (0, 8):  # the first with `venv --clear`
             return Path(on_path)
-    made = subprocess.run([sys.executable, "-m", "venv", str(STATE / "uv")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    made = subprocess.run([sys.executable, "-m", "venv", str(STATE / "uv")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if made.returncode:
         shutil.rmtree(STATE / "uv", ignore_errors=True)
-        line = by_system("sudo apt-get install python3.11-venv", "sudo dnf install python3.11-pip", "brew reinstall python@3.11", "install pip and venv for Python 3.11")
+        line = by_system(
+            "sudo apt-get install python3.11-venv",
+            "sudo dnf install python3.11-pip",
+            "brew reinstall python@3.11",
+            "install pip and venv for Python 3.11",
+        )
         raise Stop(f"{sys.executable} -m venv failed: {made.stdout.strip()[-300:]}\n  next: {line}     (or install uv, any way you like)")
     run(STATE / "uv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", CONF / "uv.txt")
     return own
@@ -159,7 +180,8 @@ def find_uv() -> Path:
 
 def jars(java: str) -> str:
     """The jars of conf/jars.xml, by the Ivy that PySpark brings; none is used before its sha256 is as committed."""
-    wanted = dict(reversed(line.split()) for line in (CONF / "jars.sha256").read_text().splitlines())
+    lines = (line.split() for line in (CONF / "jars.sha256").read_text().splitlines())
+    wanted = {name: sha256 for sha256, name in lines}
     place = STATE / "jars"
     if not wrong_jars(place, wanted):
         return f"{len(wanted)} jars were there"
@@ -230,7 +252,7 @@ def keys(java: str) -> str:
 def runs_right(python: Path) -> bool:
     """Whether an environment is there, on the Python that we want and where it was made (a moved one is not)."""
     try:
-        said = subprocess.run([str(python), "-c", "import sys; print(sys.version_info[:2], sys.prefix)"], stdout=subprocess.PIPE, universal_newlines=True)
+        said = subprocess.run([str(python), "-c", "import sys; print(sys.version_info[:2], sys.prefix)"], stdout=subprocess.PIPE, text=True)
     except OSError:
         return False
     return said.stdout.strip() == f"(3, 11) {VENV}"
@@ -242,11 +264,9 @@ def site_packages() -> Path:
 
 
 def digest(*files: Path) -> str:
-    """The sha256 of one file, or of several in order."""
-    if len(files) > 1:
-        return hashlib.sha256("".join(map(digest, files)).encode()).hexdigest()
-    with open(files[0], "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    """The sha256 of one file, or one of several in order."""
+    each = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return each[0] if len(each) == 1 else hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 def stamps() -> dict[str, str]:

@@ -18,7 +18,7 @@ from lake.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-# 99.6 % of banking77 fits into 64 tokens; a longer text loses its end.
+# 99.7 % of banking77 and 98.3 % of sms_spam fit into 64 tokens; a longer text loses its end (every review of asap does).
 LENGTH = 64
 _ENCODED = pa.struct([("input_ids", pa.list_(pa.int32())), ("tokens", pa.int32())])
 

@@ -118,7 +118,9 @@ def check_batch(rows: DataFrame, contract: Contract, *, kept: int, rejected: int
 def _judged(rows: DataFrame, asked: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     gx = _gx()
     context = _context()
-    suite = gx.ExpectationSuite(name="batch", expectations=[{"type": a["type"], "kwargs": dict(a["kwargs"]), "meta": {"n": n}} for n, a in enumerate(asked)])
+    suite = gx.ExpectationSuite(
+        name="batch", expectations=[{"type": a["type"], "kwargs": dict(a["kwargs"]), "meta": {"n": n}} for n, a in enumerate(asked)]
+    )
     if len(suite.expectations) != len(asked):  # GX drops an unknown type in silence
         raise ContractBroken("Great Expectations knows fewer expectations than the suite has", next_step="check each `type` in expectations/")
     source = context.data_sources.add_or_update_spark(name="staged", persist=False)
@@ -141,7 +143,11 @@ def _check(address: str, asked: Mapping[str, Any], result: Mapping[str, Any]) ->
             next_step=f"mend it in expectations/{address.replace('.', '/')}.yaml",
         )
     kwargs, seen = dict(asked["kwargs"]), cast(dict[str, Any], result.get("result") or {})
-    columns = kwargs.get("column") or ", ".join(map(str, kwargs.get("column_list") or [])) or ", ".join(str(kwargs[k]) for k in ("column_A", "column_B") if k in kwargs)
+    columns = (
+        kwargs.get("column")
+        or ", ".join(map(str, kwargs.get("column_list") or []))
+        or ", ".join(str(kwargs[k]) for k in ("column_A", "column_B") if k in kwargs)
+    )
     unexpected = seen.get("unexpected_count")
     if "observed_value" in seen:
         observed = json.dumps(seen["observed_value"], default=str)
@@ -153,7 +159,9 @@ def _check(address: str, asked: Mapping[str, Any], result: Mapping[str, Any]) ->
     sentence = f"{asked['type']}{about}: {'holds' if success else 'FAILS'}: saw {observed[:300]}, asked {json.dumps(limits, default=str)[:300]}"
     if unexpected and not success:
         sentence += f"; {unexpected:,} rows"
-    return Check(asked["type"], columns or None, asked["severity"], success, observed[:2000], json.dumps(limits, default=str)[:2000], unexpected, sentence)
+    return Check(
+        asked["type"], columns or None, asked["severity"], success, observed[:2000], json.dumps(limits, default=str)[:2000], unexpected, sentence
+    )
 
 
 @cache
@@ -161,7 +169,10 @@ def _load(address: str, path: Path, modified_ns: int) -> Suite:
     def wrong(what: str) -> ContractBroken:
         return ContractBroken(f"{path}: {what}", next_step="see expectations/ of the example project, and GX's gallery for types and arguments")
 
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise wrong(f"is not YAML: {error}") from None
     if not isinstance(document, dict) or not document.get("expectations"):
         raise wrong("holds no expectations: an empty suite would let everything pass")
     unknown = set(document) - {"name", "expectations", "meta", "notes"}
@@ -171,8 +182,10 @@ def _load(address: str, path: Path, modified_ns: int) -> Suite:
     names = {c.name for c in contract.columns}
     configurations: list[Mapping[str, Any]] = []
     for n, item in enumerate(document["expectations"], 1):
-        if set(item) - _KEYS or "type" not in item:
-            raise wrong(f"expectation {n} has keys {sorted(item)}; known are {sorted(_KEYS)}")
+        if not isinstance(item, dict) or set(item) - _KEYS or "type" not in item:
+            raise wrong(
+                f"expectation {n} has keys {sorted(item) if isinstance(item, dict) else item!r}; known are {sorted(_KEYS)}, and it must have a type"
+            )
         severity = item.get("severity", "critical")
         if severity not in SEVERITIES:
             raise wrong(f"expectation {n} has severity {severity!r}; known are {', '.join(SEVERITIES)}")
@@ -182,8 +195,10 @@ def _load(address: str, path: Path, modified_ns: int) -> Suite:
             raise wrong(f"expectation {n} ({item['type']}) names {', '.join(missing)}: not a column of {address}")
         _known(item["type"], kwargs, n, wrong)
         configurations.append({"type": item["type"], "kwargs": kwargs, "severity": severity, "meta": item.get("meta") or {}})
-    meta = document.get("meta") or {}
-    return Suite(address, tuple(configurations), float(meta.get("max_rejected_share", _MAX_REJECTED_SHARE)))
+    share = (document.get("meta") or {}).get("max_rejected_share", _MAX_REJECTED_SHARE)
+    if not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise wrong(f"max_rejected_share is {share!r}: write a share from 0 to 1")
+    return Suite(address, tuple(configurations), float(share))
 
 
 def _known(kind: str, kwargs: Mapping[str, Any], n: int, wrong: Any) -> None:

@@ -47,7 +47,7 @@ def broken(rule: RowRule) -> Column:
     if rule.kind == "not_allowed":
         wrong = ~value.isin(*(column.allowed or ()))
     elif rule.kind == "wrong_shape":
-        wrong = ~value.rlike(f"^(?:{column.pattern})$")
+        wrong = ~value.rlike(rf"\A(?:{column.pattern})\z")  # `$` would let a line end at the end pass
     else:
         wrong = F.lit(False)
         if column.minimum is not None:

@@ -21,7 +21,7 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 def javac() -> Path | None:
     """The Java compiler, where there is one (a JRE has none)."""
     home = os.environ.get("JAVA_HOME")
-    found = shutil.which("javac", path=os.path.join(home, "bin") if home else None)
+    found = shutil.which("javac", path=str(Path(home, "bin")) if home else None)
     return Path(found) if found else None
 
 

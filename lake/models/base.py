@@ -40,6 +40,11 @@ def base_folder(name: str = "") -> Path:
     return _from_hub(name)
 
 
+def base_name(folder: Path) -> str:
+    """What to call the model of a folder: a packaged one after its package."""
+    return folder.parent.name if folder.name == "model" else folder.name
+
+
 def tokenizer_sha256(folder: Path) -> str:
     """The sha256 of the model's tokenizer.json: by it a table's token ids and a model's know each other.
 

@@ -32,7 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lake.errors import LakeError, TrainingFailed
 from lake.models import checkpoint as checkpoints
 from lake.models import chip
-from lake.models.base import base_folder, tokenizer_sha256
+from lake.models.base import base_folder, base_name, tokenizer_sha256
 from lake.models.candidate import CARD, Candidate, Figures, Point, better, figures
 from lake.models.feed import Batch, Census, Feed, FeedShort, filesystem_of, take_census
 from lake.models.heads import Head, head
@@ -166,11 +166,10 @@ def _prepare(spec: FineTune, manifest: Manifest, out_dir: Path, ranks: Ranks, st
         autocast,
         nn.Identity(),
     )
-    name = base.parent.name if base.name == "model" else base.name
     counts = ", ".join(f"{census.rows(part)} {part}" for part in feeds)
     work.say(f"{manifest.address} version {manifest.version}: {counts} rows, {len(labels)} labels")
     precision = "bf16" if autocast else "fp32"
-    work.say(f"{name} on {ranks.world} x {ranks.device.type} ({torch.get_num_threads()} threads), {precision}")
+    work.say(f"{base_name(base)} on {ranks.world} x {ranks.device.type} ({torch.get_num_threads()} threads), {precision}")
     return work
 
 
@@ -510,7 +509,7 @@ def _write(work: _Work, plan: _Plan, trained: _Trained, test: Figures | None, ri
         champion=rival[0], champion_version=rival[1],
         curves=tuple(trained.curves), steps=trained.step, plan=tuple(plan.parts), epochs=round(trained.step / work.feeds["train"].steps, 4),
         stopped=trained.stopped, precision="bf16" if work.autocast else "fp32", processes=work.ranks.world, seconds=round(seconds, 1),
-        samples_per_second=round(trained.rows / trained.seconds, 1) if trained.seconds else 0.0, base=work.spec.base or work.base.parent.name,
+        samples_per_second=round(trained.rows / trained.seconds, 1) if trained.seconds else 0.0, base=work.spec.base or base_name(work.base),
         base_sha256=_sha256(next(work.base.glob("*.safetensors"), None)), tokenizer_sha256=work.tokenizer,
         libraries={**{name: version_of(name) for name in _LIBRARIES}, "python": platform.python_version()},
     )  # fmt: skip

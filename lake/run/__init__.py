@@ -18,6 +18,7 @@ from lake.run.record import Intent, Outcome, run_row
 
 __all__ = ["Intent", "Outcome", "load", "main", "run", "run_row"]
 
+
 def main(job: Job, build: Any) -> int:
     """Run one job as a script and return its exit code."""
     try:
@@ -47,7 +48,9 @@ def load(step: Step) -> Any:
     except LakeError:
         raise
     except Exception as error:
-        raise RunFailed(f"{step.path} can't be loaded: {type(error).__name__}: {error}", next_step=f"mend it, then: lake run {step.job.writes}") from error
+        raise RunFailed(
+            f"{step.path} can't be loaded: {type(error).__name__}: {error}", next_step=f"mend it, then: lake run {step.job.writes}"
+        ) from error
     if step.job.runs_on == "spark":
         from pyspark import cloudpickle
 

@@ -43,7 +43,9 @@ class Outcome:
         """The outcome in a line."""
         if self.status == "published":
             rejected = f", {self.rows_rejected:,} rejected" if self.rows_rejected else ""
-            return f"published run {self.run} as version {self.version}: {self.rows_kept:,} rows{rejected}{'; ' + self.message if self.message else ''}"
+            return (
+                f"published run {self.run} as version {self.version}: {self.rows_kept:,} rows{rejected}{'; ' + self.message if self.message else ''}"
+            )
         return f"{self.status}: {self.message}" if self.message else self.status
 
 
@@ -58,9 +60,7 @@ class Intent:
     repeated: bool = False
 
 
-def run_row(
-    step: Step, lake: Lake, intent: Intent, status: str, began: float, outcome: Outcome | None = None, message: str = ""
-) -> dict[str, Any]:
+def run_row(step: Step, lake: Lake, intent: Intent, status: str, began: float, outcome: Outcome | None = None, message: str = "") -> dict[str, Any]:
     """A row of ops.runs."""
     return {
         "address": step.job.writes, "run": intent.run, "status": status, "at": ops.now(), "night": lake.night,

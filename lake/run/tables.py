@@ -11,6 +11,7 @@ The order of a run, and what a crash after each step leaves (recovery is the nex
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake import ops
 from lake.contract import Contract
-from lake.errors import BatchRefused, LakeError, RunFailed, SourceMissing
+from lake.errors import BatchRefused, ContractBroken, FileChanged, LakeError, RunFailed, SourceMissing
 from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
@@ -48,6 +49,12 @@ class TableRun:
     # -- the story -------------------------------------------------------------------------------------------------
 
     def go(self, *, full: bool) -> Outcome:
+        """Run it to its end: finish what an earlier process left, plan, publish, record."""
+        if self.raw and len(self.job.reads) > 1:
+            raise ContractBroken(
+                f"{self.job.writes} reads {', '.join(self.job.reads)}: a raw source is read alone, else files of one name are mixed up",
+                next_step="give each source a bronze job of its own, and let a silver job read them all",
+            )
         done = self.table.last_run()
         standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
         if standing.open is not None and standing.open.run <= done:
@@ -58,7 +65,7 @@ class TableRun:
             return intent
         spark = self.lake.spark().newSession()
         try:
-            return self._publish(spark, intent)
+            return self._publish(spark, intent, self._stale(standing))
         except LakeError as error:
             self._event(intent, "refused" if isinstance(error, BatchRefused) else "failed", message=str(error))
             raise
@@ -72,7 +79,7 @@ class TableRun:
     def _intent(self, standing: ops.Standing, *, full: bool) -> Intent | Outcome:
         if standing.open is not None and not full:
             event = standing.open
-            if event.code == self.step.code and event.contract == self.contract.hash:
+            if event.back_to is None and event.code == self.step.code and event.contract == self.contract.hash:
                 self.lake.say(self.job.writes, f"run {event.run} was cut short: the same intent again")
                 ops.erase(self.lake.store, "rejects", event.address, event.run)
                 ops.erase(self.lake.store, "checks", event.address, event.run)
@@ -82,7 +89,7 @@ class TableRun:
         files: list[FileEdition] = []
         for address in self.job.reads:
             if address.startswith("raw."):
-                found = self._new_files(address, full=full or standing.last is None)
+                found = self._new_files(address, standing, full=full or standing.last is None)
                 files += found
                 inputs[address] = {"files": len(found), "bytes": sum(f.size for f in found)}
                 continue
@@ -98,22 +105,30 @@ class TableRun:
         models_moved = any(a.startswith("models.") and v[0] != v[1] for a, v in inputs.items())
         intent = Intent(standing.next_run, inputs, full or first or models_moved, tuple(files))
         if files:
+            if self._planned_files(intent.run):  # of a run that died before it had written its intent
+                ops.erase(self.lake.store, "files", self.job.writes, intent.run)
             ops.append(self.lake.store, "files", [self._ledger_row(f, "planned", intent.run) for f in files])
         self._event(intent, "planned")
         reached(f"planned:{self.job.writes}")
         return intent
 
-    def _publish(self, spark: SparkSession, intent: Intent) -> Outcome:
+    def _publish(self, spark: SparkSession, intent: Intent, stale: str) -> Outcome:
         spark.conf.set("spark.databricks.delta.optimizeWrite.enabled", "true")  # one file a partition, not one a task
         if group := self.contract.properties.get("rowsPerGroup"):
             spark.conf.set("parquet.block.row.count.limit", group)
         self.table.create(spark)
-        transaction = self.table.begin(spark)
-        built = self._built(spark, intent, transaction)
+        differs = self.table.differs()
+        if differs and not intent.full and self.job.grain != "whole":
+            raise ContractBroken(
+                f"{self.job.writes}: the contract has changed since the table was made: {'; '.join(differs)}",
+                next_step=f"lake rebuild {self.job.writes} --downstream",
+            )
+        transaction = self.table.begin(spark, reshape=bool(differs))
+        built = self._built(spark, intent)
         if built is None:
             self._event(intent, "nothing")
             return Outcome(self.job.writes, "nothing", run=intent.run, message="the inputs have new versions, but the same rows")
-        staged, verdict_rows = self._gated(spark, intent, transaction, built)
+        staged, (rows_in, rejected, message) = self._gated(spark, intent, transaction, built)
         parts = [staged]
         carried = built.carried(spark, self.table, transaction)
         if carried is not None:
@@ -121,53 +136,56 @@ class TableRun:
         reached(f"staged:{self.job.writes}")
         version = self.table.publish(spark, parts, intent.run, replace=built.replace)
         reached(f"committed:{self.job.writes}")
-        rows_in, rejected, message = verdict_rows
-        return self._record(intent, version, rows_in, staged.rows, rejected, message)
+        whole = replace(intent, full=built.replace == "true")
+        return self._record(whole, version, rows_in, staged.rows, rejected, "; ".join(filter(None, (message, stale if not whole.full else ""))))
 
     # -- what is new -----------------------------------------------------------------------------------------------
 
-    def _new_files(self, address: str, *, full: bool) -> list[FileEdition]:
+    def _new_files(self, address: str, standing: ops.Standing, *, full: bool) -> list[FileEdition]:
         """Files to read: new and changed ones, or all of them for a full run, which must not lose what the table holds already."""
         source = Contract.load(address).source
         if source is None:
             raise SourceMissing(f"{address} names no place", next_step=f"add `servers` to schemas/raw/{address.split('.')[1]}.yaml")
-        known = self._known(address)
+        known = self._known(address, standing)
         if not full:
             return discover(self.lake.store, source, known)
         found = discover(self.lake.store, source, {})
         if gone := sorted(set(known) - {f.path for f in found}):
             raise SourceMissing(
-                f"{len(gone)} files whose rows {self.job.writes} holds are gone from {source.location} ({', '.join(gone[:3])} ...): a rebuild would lose these rows",
+                f"{len(gone)} files whose rows {self.job.writes} holds are gone from {source.location} ({', '.join(gone[:3])} ...): "
+                "a rebuild would lose these rows",
                 next_step="land them again, or keep the table as it is",
             )
         return [replace(f, edition=known[f.path].edition + (known[f.path].sha256 != f.sha256)) if f.path in known else f for f in found]
 
-    def _known(self, address: str) -> dict[str, FileEdition]:
-        """Last editions that a published run has read, by path."""
-        rows = ops.read(self.lake.store, "files", [("source", "=", address), ("status", "=", "read")])
+    def _known(self, address: str, standing: ops.Standing) -> dict[str, FileEdition]:
+        """Last editions that a run of this table has read, by path; a run that was undone by a restore has read nothing."""
+        rows = ops.read(self.lake.store, "files", [("source", "=", address), ("address", "=", self.job.writes), ("status", "=", "read")])
         known: dict[str, FileEdition] = {}
-        for row in sorted(rows, key=lambda r: (r["edition"], r["at"])):
+        for row in sorted((r for r in rows if r["run"] not in standing.undone), key=lambda r: (r["edition"], r["at"])):
             known[row["path"]] = _edition(row, "")
         return known
 
     def _planned_files(self, run: int) -> tuple[FileEdition, ...]:
         rows = ops.read(self.lake.store, "files", [("address", "=", self.job.writes), ("run", "=", run), ("status", "=", "planned")])
-        return tuple(sorted((_edition(r, self.lake.file_uri(Contract.load(r["source"]).source, r["path"])) for r in rows), key=lambda f: (f.source, f.path)))
+        return tuple(
+            sorted((_edition(r, self.lake.file_uri(Contract.load(r["source"]).source, r["path"])) for r in rows), key=lambda f: (f.source, f.path))
+        )
 
     def _ledger_row(self, f: FileEdition, status: str, run: int, rows: int | None = None, rejected: int | None = None) -> dict[str, Any]:
         mine = {"source": f.source, "path": f.path, "edition": f.edition, "size": f.size, "etag": f.etag, "sha256": f.sha256, "modified": f.modified}
         return mine | {"status": status, "address": self.job.writes, "run": run, "at": ops.now(), "rows": rows, "rejected": rejected}
 
     def _stale(self, standing: ops.Standing) -> str:
-        if standing.last is not None and standing.last.code != self.step.code:
+        if standing.made is not None and standing.made.code != self.step.code:
             return f"rows stand as older code made them; lake rebuild {self.job.writes}"
-        if standing.last is not None and standing.last.contract != self.contract.hash:
+        if standing.made is not None and standing.made.contract != self.contract.hash:
             return f"rows stand as an older contract had them; lake rebuild {self.job.writes}"
         return ""
 
     # -- building --------------------------------------------------------------------------------------------------
 
-    def _built(self, spark: SparkSession, intent: Intent, transaction: Any) -> _Built | None:
+    def _built(self, spark: SparkSession, intent: Intent) -> _Built | None:
         if self.raw:
             return self._from_files(spark, intent)
         tables = [a for a in self.job.reads if not a.startswith("models.")]
@@ -234,6 +252,12 @@ class TableRun:
         from pyspark.sql import functions as F
 
         column = self.contract.slice or ""
+        if not column or column != self.contract.partition:
+            raise ContractBroken(
+                f"{self.job.writes} is built by slices, but its contract names {column or 'no slice'} "
+                f"and is partitioned by {self.contract.partition or 'nothing'}",
+                next_step=f"name one column as slice and partition in schemas/{self.job.writes.replace('.', '/')}.yaml",
+            )
         parts = [part.select(column) for c in changes.values() if c for part in (c.new, c.gone) if part is not None]
         touched = {r[0] for r in reduce(lambda a, b: a.union(b), parts).distinct().collect()}
         inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
@@ -252,7 +276,10 @@ class TableRun:
         rows = self.build(*given)
         from pyspark.sql import functions as F
 
-        lineage = {"run": intent.run, "input_version": next((v[1] for a, v in intent.inputs.items() if isinstance(v, list) and not a.startswith("models.")), None)}
+        lineage = {
+            "run": intent.run,
+            "input_version": next((v[1] for a, v in intent.inputs.items() if isinstance(v, list) and not a.startswith("models.")), None),
+        }
         extra = [n for n in lineage if n in {c.name for c in self.contract.columns} and n not in rows.columns]
         return self.table.shaped(rows.select("*", *[F.lit(lineage[n]).cast("bigint").alias(n) for n in extra]))
 
@@ -288,8 +315,8 @@ class TableRun:
             "checks",
             [
                 {
-                    "address": self.job.writes, "run": intent.run, "at": at, "rule": c.rule, "column": c.column, "severity": c.severity, "success": c.success,
-                    "observed": c.observed, "threshold": c.threshold, "unexpected": c.unexpected, "message": c.message,
+                    "address": self.job.writes, "run": intent.run, "at": at, "rule": c.rule, "column": c.column, "severity": c.severity,
+                    "success": c.success, "observed": c.observed, "threshold": c.threshold, "unexpected": c.unexpected, "message": c.message,
                 }
                 for c in verdict.checks
             ],
@@ -298,7 +325,7 @@ class TableRun:
             told = "; ".join(c.message for c in verdict.refusals)
             raise BatchRefused(
                 f"{self.job.writes} run {intent.run}: the gate refused {staged.rows:,} rows: {told}",
-                next_step=f"lake show {self.job.writes}   # its last verdict; mend the data, or expectations/{self.job.writes.replace('.', '/')}.yaml",
+                next_step=f"lake show {self.job.writes}   # its last verdict; then mend the data, or its file in expectations/",
             )
         return staged, (rows + problems, rejected + problems, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
 
@@ -316,7 +343,10 @@ class TableRun:
         contract = Contract.load("ops.rejects")
         given = {"address": F.lit(self.job.writes), "run": F.lit(intent.run), "at": F.lit(ops.now())}
         have = set(rows.columns)
-        chosen = [(given[c.name] if c.name in given else F.col(c.name) if c.name in have else F.lit(None)).cast(c.type).alias(c.name) for c in contract.columns]
+        chosen = [
+            (given[c.name] if c.name in given else F.col(c.name) if c.name in have else F.lit(None)).cast(c.type).alias(c.name)
+            for c in contract.columns
+        ]
         rows.select(*chosen).write.format("delta").mode("append").save(table.uri)
 
     # -- the books -------------------------------------------------------------------------------------------------
@@ -329,7 +359,8 @@ class TableRun:
 
     def _close_files(self, run: int, files: Sequence[FileEdition]) -> None:
         """Write the files of a published run into the ledger as read, with what became of each."""
-        if not files:
+        read = [("address", "=", self.job.writes), ("run", "=", run), ("status", "=", "read")]
+        if not files or ops.read(self.lake.store, "files", read, columns=["run"]):  # written already by the process that died before the last line
             return
         rejected: dict[str, int] = {}
         for row in ops.read(self.lake.store, "rejects", [("address", "=", self.job.writes), ("run", "=", run)], columns=["file"]):
@@ -339,9 +370,9 @@ class TableRun:
 
     def _rows_by_file(self, paths: Sequence[str]) -> dict[str, int]:
         """Rows in the table of each of these files."""
-        wanted = set(paths)
-        counted = self.table.delta().to_pyarrow_dataset().to_table(columns=["file"]).group_by("file").aggregate([([], "count_all")])
-        return {r["file"]: r["count_all"] for r in counted.to_pylist() if r["file"] in wanted}
+        # The filter reads only the data files whose statistics say that they may hold one of these.
+        files = self.table.delta().to_pyarrow_table(columns=["file"], filters=[("file", "in", list(paths))])
+        return {r["file"]: r["count_all"] for r in files.group_by("file").aggregate([([], "count_all")]).to_pylist()}
 
     def _finish_books(self, event: ops.Event) -> None:
         """The commit is in the table, but its process died before it could say so: say it now, under the same number."""
@@ -349,8 +380,19 @@ class TableRun:
         files = self._planned_files(event.run)
         self._close_files(event.run, files)
         counted = len(ops.read(self.lake.store, "rejects", [("address", "=", event.address), ("run", "=", event.run)], columns=["run"]))
-        intent = Intent(event.run, event.inputs, event.full, files)
-        self._event(intent, "published", outcome=Outcome(event.address, "published", event.run, self.table.version(), rows_rejected=counted, message="finished after a crash"))
+        outcome = Outcome(event.address, "published", event.run, self.table.version(), rows_rejected=counted)
+        row = run_row(
+            self.step,
+            self.lake,
+            Intent(event.run, event.inputs, event.full or self.job.grain == "whole"),
+            "published",
+            self.began,
+            outcome,
+            "finished after a crash",
+        )
+        # What was made is what the run that died had planned: its code and contract, which may have changed since.
+        row |= {"rows_in": None, "rows_kept": None, "code": event.code, "contract": event.contract}
+        ops.append(self.lake.store, "runs", [row | ({} if event.back_to is None else {"status": "restored", "back_to": event.back_to})])
 
     def _event(self, intent: Intent, status: str, *, outcome: Outcome | None = None, message: str = "") -> None:
         ops.append(self.lake.store, "runs", [run_row(self.step, self.lake, intent, status, self.began, outcome, message)])
@@ -378,7 +420,14 @@ class _Built:
         key = list(table.contract.key)
         current = table.read(spark, int(transaction.snapshot().version()))
         keys = self.touched(current).distinct()
-        files = [r[0] for r in current.select(*key, F.col("_metadata.file_name").alias("_file")).join(keys, key, "left_semi").select("_file").distinct().collect()]
+        files = [
+            r[0]
+            for r in current.select(*key, F.col("_metadata.file_name").alias("_file"))
+            .join(keys, key, "left_semi")
+            .select("_file")
+            .distinct()
+            .collect()
+        ]
         if not files:
             return None
         inside = ", ".join(f"'{f}'" for f in sorted(files))
@@ -414,7 +463,16 @@ def _days(later: date, earlier: date) -> Any:
 def _problem_rows(records: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
-    return records.select(F.col("_source").alias("source"), "row_id", "file", "edition", "line", "offset", F.split("_problem", ";").alias("reasons"), F.col("_raw").alias("raw"))
+    return records.select(
+        F.col("_source").alias("source"),
+        "row_id",
+        "file",
+        "edition",
+        "line",
+        "offset",
+        F.split("_problem", ";").alias("reasons"),
+        F.col("_raw").alias("raw"),
+    )
 
 
 def _rejected_rows(rows: DataFrame, contract: Contract, reasons: str) -> DataFrame:
@@ -433,7 +491,11 @@ def _edition(row: Mapping[str, Any], uri: str) -> FileEdition:
 
 def _run_failed(step: Step, error: Exception) -> LakeError:
     """The job's own error as ours: its first line, and the line of the job file it came from."""
+    if found := re.search(r"FileChanged: (.*)", str(error)):  # of a worker: it comes wrapped in Spark's own error
+        return FileChanged(f"{step.job.writes}: {found[1]}", next_step=f"lake run {step.job.writes}  (it takes the file as it is then)")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(step.path)]
     place = f"{step.path}:{frames[-1].lineno}" if frames else str(step.path)
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return RunFailed(f"{step.job.writes} failed at {place}: {type(error).__name__}: {first[:500]}", next_step=f"mend it, then: lake run {step.job.writes}")
+    return RunFailed(
+        f"{step.job.writes} failed at {place}: {type(error).__name__}: {first[:500]}", next_step=f"mend it, then: lake run {step.job.writes}"
+    )

@@ -67,13 +67,13 @@ def fault_proxy(upstream: str) -> Iterator[Faults]:
             for name, value in headers:
                 if name.lower() not in ("transfer-encoding", "connection", "content-length"):
                     self.send_header(name, value)
-            length = dict((name.lower(), value) for name, value in headers).get("content-length") if self.command == "HEAD" else str(len(body))
+            length = {name.lower(): value for name, value in headers}.get("content-length") if self.command == "HEAD" else str(len(body))
             self.send_header("Content-Length", length or "0")
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = relay  # noqa: N815
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = relay
 
         def log_message(self, format: str, *args: object) -> None:
             pass

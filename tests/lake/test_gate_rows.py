@@ -84,7 +84,7 @@ values = st.fixed_dictionaries(
 @settings(max_examples=3, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(values, min_size=20, max_size=60))
 def test_kept_and_rejected_are_the_rows_and_a_row_is_rejected_for_what_it_breaks(rows: list[dict[str, Any]], spark: SparkSession) -> None:
-    given_rows = [(n, *row.values()) for n, row in enumerate(rows)]
+    given_rows = [(n, *(row[c.name] for c in COLUMNS)) for n, row in enumerate(rows)]
     split = split_rows(spark.createDataFrame(given_rows, f"n int, {DDL}"), CONTRACT)
     found = {r["n"]: [] for r in split.kept.select("n").collect()}
     rejected = {r["n"]: r[REASONS] for r in split.rejected.collect()}

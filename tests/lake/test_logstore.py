@@ -19,16 +19,17 @@ import boto3
 import deltalake
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
-from tests.lake.fault_proxy import Faults, fault_proxy
 
 from lake.logstore import build
 from lake.server import Server
 from lake.session import LOG_STORE_FILE, LOG_STORE_S3, log_store_jar
 from lake.settings import Settings, project_root
 from lake.store import Store, open_store
+from tests.lake.fault_proxy import Faults, fault_proxy
 
-ROUNDS = 13  # with three writers 39 commits
+ROUNDS = 16  # 36 commits
 STOCK = {"s3": "io.delta.storage.S3SingleDriverLogStore", "folder": "io.delta.storage.LocalLogStore"}
 OURS = {"s3": LOG_STORE_S3, "folder": LOG_STORE_FILE}
 
@@ -80,7 +81,7 @@ def drivers(server: Server, store_home: Path) -> Iterator[list[Driver]]:
 
 
 def test_racing_commits_are_all_there(drivers: list[Driver], store: Store) -> None:
-    """Two drivers and delta-rs start each round together on the same version: what was acknowledged is in the table, once."""
+    """Two drivers, and in every fourth round delta-rs, start each round together on the same version: what was acknowledged is in the table, once."""
     table, options = store.delta_uri("silver.race"), store.delta_options()
     schema = pa.schema([pa.field("driver", pa.string(), nullable=False), pa.field("n", pa.int32(), nullable=False)])
     deltalake.DeltaTable.create(table, schema, storage_options=options)
@@ -97,13 +98,12 @@ def test_racing_commits_are_all_there(drivers: list[Driver], store: Store) -> No
 
     with ThreadPoolExecutor(3) as threads:
         for n in range(ROUNDS):
-            rust = threads.submit(by_delta_rs, n)
             answers = [threads.submit(by_spark, driver, n) for driver in drivers]
-            rust.result()
-            acknowledged.append(("rust", n))
+            if n % 4 == 0:  # Spark rebuilds a table's state after each commit of delta-rs, 3 s of CPU: not in every round
+                by_delta_rs(n)
+                acknowledged.append(("rust", n))
             for name, answer in zip(("one", "two"), answers, strict=True):
                 said = answer.result()
-                print(n, name, f"{time.monotonic() - began:.1f}", said)
                 acknowledged.append((name, n)) if said["done"] else refused.append(said["error"])
     seen = deltalake.DeltaTable(table, storage_options=options)
     rows = [(row["driver"], row["n"]) for row in seen.to_pyarrow_table().to_pylist()]
@@ -173,7 +173,8 @@ def written(spark: SparkSession, server: Server, faults: Faults) -> Callable[[st
 
 
 def _at(server: Server) -> Settings:
-    return Settings(root="s3a://lake", endpoint=server.endpoint, access_key=server.access_key, secret_key=server.secret_key)  # pyright: ignore
+    keys = {"access_key": SecretStr(server.access_key), "secret_key": SecretStr(server.secret_key)}
+    return Settings(root="s3a://lake", endpoint=server.endpoint, **keys)  # pyright: ignore[reportCallIssue]
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ def test_lost_answer_about_another_commit(written: Callable[[str, str], str], fa
 
 def test_refused_leaves_nothing(written: Callable[[str, str], str], faults: Faults, key: str) -> None:
     faults.waiting[:] = ["refused"] * 50
-    with pytest.raises(Exception, match="503|SlowDown|Slow"):
+    with pytest.raises(Exception, match=r"503|SlowDown"):
         written(key, "a")
     faults.waiting.clear()
     assert written(key, "b") == "b\n"

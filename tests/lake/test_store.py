@@ -21,14 +21,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from tests.lake.fault_proxy import fault_proxy
 
 from lake.errors import FileChanged, LakeError, SettingsWrong, SourceMissing, StoreUnreachable
 from lake.server import Server
 from lake.settings import Settings
 from lake.store import PART, UNFINISHED, Store, open_place, open_store, split_location
+from tests.lake.fault_proxy import fault_proxy
 
-STRANGE = ["a b.txt", "%2F.txt", "50%.txt", "#x", "it's \"so\".txt", "back`tick", "ünïcode/日本", "plus+and&.txt", "-", "a..b/...", "?q=1"]
+STRANGE = ["a b.txt", "%2F.txt", "50%.txt", "#x", 'it\'s "so".txt', "back`tick", "ünïcode/日本", "plus+and&.txt", "-", "a..b/...", "?q=1"]
 
 
 # --- addresses ---------------------------------------------------------------------------------------------------------------------------------

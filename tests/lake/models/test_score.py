@@ -20,7 +20,7 @@ from tests.lake.models import tiny
 def trained(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model that knows its words."""
     place = tmp_path_factory.mktemp("scored")
-    spec = FineTune(base=str(base), batch=16, epochs=4, learning_rate=3e-3, dropout=0.0, precision="fp32", max_length=tiny.LENGTH)
+    spec = FineTune(base=str(base), batch=16, epochs=5, learning_rate=1e-2, dropout=0.0, precision="fp32", max_length=tiny.LENGTH)
     made = fine_tune(spec, tiny.table(place / "table", 240, splits=("train", "train", "train", "validation", "test")), place / "out")
     assert made is not None
     return Path(made.folder)
@@ -35,9 +35,9 @@ def model(trained: Path, spark: Any, store_home: Path) -> ModelVersion:
 
 def test_says_the_word_in_any_order_and_length(trained: Path) -> None:
     scorer = Scorer(trained)
-    texts = ["refund " + "please " * n for n in (40, 1, 3)] + ["cash", "the card", "", "卡 card"] * 40
+    texts = ["money " + "please " * n for n in (40, 1, 3)] + ["cash", "the card", "", "卡 card"] * 40
     labels, probabilities = scorer.say(texts)
-    assert labels[:5] == ["refund", "refund", "refund", "cash", "card"]
+    assert labels[:5] == ["money", "money", "money", "cash", "card"]
     assert all(0 < p <= 1 for p in probabilities) and len(labels) == len(texts)
     one_by_one = [scorer.say([text]) for text in texts[:8]]
     assert [one[0][0] for one in one_by_one] == labels[:8]

@@ -14,7 +14,7 @@ from deltalake import DeltaTable, WriterProperties, write_deltalake
 from lake.models.base import PACKAGED, base_folder, tokenizer_sha256
 from lake.table import FilePin, Manifest
 
-WORDS = {"card": 4003, "cash": 5356, "refund": 25416}  # word -> its id in MiniLM's vocabulary
+WORDS = {"card": 4003, "cash": 5356, "money": 2769}  # word -> its id in MiniLM's vocabulary
 LENGTH = 16
 
 
