@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -191,7 +192,7 @@ def sql(
         result = ask(lake.store, query)
     if as_json:
         for row in result.to_pylist():
-            print(json.dumps(row, default=str, ensure_ascii=False))
+            print(json.dumps(row, default=_plain, ensure_ascii=False))
         return
     table = RichTable(box=None, pad_edge=False)
     for name in result.column_names:
@@ -270,6 +271,13 @@ def doctor() -> None:
             console.print(f"       next: {finding.next_step}", markup=False, soft_wrap=True)
             wrong += 1
     raise SystemExit(1 if wrong else 0)
+
+
+def _plain(value: object) -> object:
+    """A value of SQL as JSON has it: DuckDB sums whole numbers into a decimal, which is a number all the same."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
 
 
 if __name__ == "__main__":

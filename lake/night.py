@@ -99,7 +99,15 @@ def _one(step: Step, lake: Lake, so_far: Mapping[str, Outcome]) -> Outcome:
 def show(night: Night, console: Console) -> None:
     """The night as a table."""
     table = RichTable(title=night.sentence(), title_justify="left", box=None, pad_edge=False)
-    for name, side in (("address", "left"), ("status", "left"), ("rows in", "right"), ("kept", "right"), ("rejected", "right"), ("version", "right"), ("s", "right")):
+    for name, side in (
+        ("address", "left"),
+        ("status", "left"),
+        ("rows in", "right"),
+        ("kept", "right"),
+        ("rejected", "right"),
+        ("version", "right"),
+        ("s", "right"),
+    ):
         table.add_column(name, justify=side)  # pyright: ignore[reportArgumentType]
     colour = {"published": "green", "nothing": "dim", "skipped": "yellow", "refused": "red", "failed": "red"}
     for o in night.outcomes:

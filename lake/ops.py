@@ -7,6 +7,7 @@ ops.rejects and ops.checks carry their run's number and count when that run is p
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
 
 from lake.contract import Contract
+from lake.errors import SourceMissing
 from lake.store import Store
 from lake.table import Table
 
@@ -37,47 +40,70 @@ def append_to(store: Store, address: str, rows: Sequence[Mapping[str, Any]]) -> 
     """Append rows to a small table that the driver writes by itself (ops, reports), made at its first row."""
     if not rows:
         return
-    made_at(store, address)
+    table = _opened(store, address) or _made(store, address)
     batch = pa.Table.from_pylist([dict(r) for r in rows], schema=Contract.load(address).schema)
-    write_deltalake(store.delta_uri(address), batch, mode="append", storage_options=store.delta_options())
+    write_deltalake(table, batch, mode="append")
 
 
 def made(store: Store, name: str) -> Table:
     """The table `ops.<name>`, made empty when it is not there."""
-    return made_at(store, f"ops.{name}")
-
-
-def made_at(store: Store, address: str) -> Table:
-    """The table of an address that delta-rs writes, made empty when it is not there."""
-    table = Table(address, store)
-    if not table.exists():
-        contract = Contract.load(address)
-        DeltaTable.create(
-            store.delta_uri(address),
-            schema=contract.schema,
-            mode="ignore",
-            partition_by=[contract.partition] if contract.partition else None,
-            description=contract.description,
-            configuration=_PROPERTIES,
-            storage_options=store.delta_options(),
-        )
-    return table
+    address = f"ops.{name}"
+    if _opened(store, address) is None:
+        _made(store, address)
+    return Table(address, store)
 
 
 def read(store: Store, name: str, filters: Sequence[tuple[str, str, Any]] = (), columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Rows of `ops.<name>` that meet all filters (`("address", "=", "silver.texts")`); empty when there is no table yet."""
-    table = Table(f"ops.{name}", store)
-    if not table.exists():
+    table = _opened(store, f"ops.{name}")
+    if table is None:
         return []
-    rows = table.delta().to_pyarrow_table(filters=list(filters) or None, columns=list(columns) if columns else None)
+    rows = table.to_pyarrow_table(filters=list(filters) or None, columns=list(columns) if columns else None)
     return rows.to_pylist()
 
 
 def erase(store: Store, name: str, address: str, run: int) -> None:
     """Take out rows of an attempt at run `run` of `address` that never was published: its repeat writes them anew."""
-    table = Table(f"ops.{name}", store)
-    if table.exists():
-        table.delta().delete(f"address = '{address}' AND run = {int(run)}")
+    table = _opened(store, f"ops.{name}")
+    if table is not None:
+        table.delete(f"address = '{address}' AND run = {int(run)}")
+
+
+# A night appends some 80 times to ops.runs and asks it as often: opened anew, each time reads every commit so far (3,000 requests a
+# night at 100 a second); kept open, it reads what is new.
+_open: dict[tuple[str, int], DeltaTable] = {}
+
+
+def _opened(store: Store, address: str) -> DeltaTable | None:
+    """The table as it stands now, kept open by this process; None when it is not there."""
+    place = store.delta_uri(address), os.getpid()
+    table = _open.get(place)
+    if table is not None:
+        try:
+            table.update_incremental()
+            return table
+        except DeltaError:  # its log was cleaned, or the whole place is gone
+            del _open[place]
+    try:
+        table = Table(address, store).delta()
+    except SourceMissing:
+        return None
+    _open[place] = table
+    return table
+
+
+def _made(store: Store, address: str) -> DeltaTable:
+    contract = Contract.load(address)
+    table = DeltaTable.create(
+        store.delta_uri(address),
+        schema=contract.schema,
+        mode="ignore",
+        partition_by=[contract.partition] if contract.partition else None,
+        description=contract.description,
+        configuration=_PROPERTIES,
+        storage_options=store.delta_options(),
+    )
+    return _open.setdefault((store.delta_uri(address), os.getpid()), table)
 
 
 @dataclass(frozen=True, slots=True)

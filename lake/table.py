@@ -348,7 +348,7 @@ class Table:
         Raises:
             Busy: another driver wrote the same rows or the same run at the same time.
         """
-        from py4j.protocol import Py4JJavaError
+        from delta.exceptions import DeltaConcurrentModificationException  # the import itself teaches py4j to raise Delta's own errors
 
         staged = list(staged)
         transaction = staged[0].transaction
@@ -370,18 +370,12 @@ class Table:
         try:
             sequence = jvm.scala.jdk.javaapi.CollectionConverters.asScala(actions).toSeq()
             return int(transaction.commit(sequence, manual))
-        except Py4JJavaError as error:
-            kind = str(error.java_exception.getClass().getSimpleName())
-            if kind.startswith("Concurrent") or kind in (
-                "MetadataChangedException",
-                "ProtocolChangedException",
-                "DeltaConcurrentModificationException",
-            ):
-                raise Busy(
-                    f"{self.address}: another writer committed at the same time ({kind})",
-                    next_step=f"lake run {self.address}  (it takes up where the other ended)",
-                ) from None
-            raise
+        except DeltaConcurrentModificationException as error:
+            kind = type(error).__name__
+            raise Busy(
+                f"{self.address}: another writer committed at the same time ({kind})",
+                next_step=f"lake run {self.address}  (it takes up where the other ended)",
+            ) from None
 
 
 def _bare(simple: str) -> str:

@@ -76,9 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         wrong = differences(made)
         for line in wrong:
             print(line)
-        print(
-            f"{len(made)} files: " + ("as made" if not wrong else f"{len(wrong)} differ; mend: python samples/make.py")
-        )
+        print(f"{len(made)} files: " + ("as made" if not wrong else f"{len(wrong)} differ; mend: python samples/make.py"))
         return 1 if wrong else 0
     for stale in on_disk() - made.keys():
         (RAW / stale).unlink()
@@ -114,12 +112,7 @@ def differences(made: dict[str, bytes]) -> list[str]:
 
 def on_disk() -> set[str]:
     """The paths, below samples/raw, of the log and sensor files that lie there."""
-    return {
-        path.relative_to(RAW).as_posix()
-        for folder in ("logs", "sensors")
-        for path in (RAW / folder).rglob("*")
-        if path.is_file()
-    }
+    return {path.relative_to(RAW).as_posix() for folder in ("logs", "sensors") for path in (RAW / folder).rglob("*") if path.is_file()}
 
 
 # --- chance and curves ------------------------------------------------------------------------------------------------
@@ -589,9 +582,7 @@ def disk_pressure(log: BrokerLog) -> None:
     followed = ", ".join(name(p) for p in led_by(1)[:4])
     for when in moments(LAGGING, HALT - seconds(300), seconds(460)):
         connection = whole(log.rng, 1, 900)
-        log.play(
-            when + seconds(between(log.rng, 0, 120)), IN_SYNC_SETS_CHANGED, partitions=followed, connection=connection
-        )
+        log.play(when + seconds(between(log.rng, 0, 120)), IN_SYNC_SETS_CHANGED, partitions=followed, connection=connection)
     died = day(11, "13:41:07.318")
     log.note(died, "log-cleaner ERROR kafka.log.LogCleaner [kafka-log-cleaner-thread-0], Error due to␣", CLEANER_DIED)
     log.note(died + ms(2), "log-cleaner INFO kafka.log.LogCleaner [kafka-log-cleaner-thread-0], Stopped␣")
@@ -621,13 +612,9 @@ def kafka1() -> BrokerLog:
     for port in (51244, 51261, 51307):  # the attacker tries the broker's port too
         line = "server WARN org.apache.kafka.common.network.Selector Unexpected error from /203.0.113.77:{port}; closing connection"
         log.note(ATTACK + seconds(318 + (port - 51244) * 3.1), line, INVALID_RECEIVE, port=port)
-    for i, when in enumerate(
-        moments(LAGGING, HALT - seconds(60), seconds(570))
-    ):  # broker 0 lags: it leaves and comes back
+    for i, when in enumerate(moments(LAGGING, HALT - seconds(60), seconds(570))):  # broker 0 lags: it leaves and comes back
         isr_changes(log, when + seconds(14.2), "Shrinking", "1,2,0", "1,2", count=3 + i % 2)
-        isr_changes(
-            log, when + seconds(between(log.rng, 70, 140)), "Expanding", "1,2", "1,2,0", count=3 + i % 2, apart=19.0
-        )
+        isr_changes(log, when + seconds(between(log.rng, 70, 140)), "Expanding", "1,2", "1,2,0", count=3 + i % 2, apart=19.0)
 
     fetch_fails(log, HALT + ms(431), 0, FETCH_FAILED)  # 14:07:31, broker 0 is gone
     for i in range(4):
@@ -640,9 +627,7 @@ def kafka1() -> BrokerLog:
     isr_changes(log, HALT + seconds(14.8), "Shrinking", "1,2,0", "1,2")
     consumers_rebalance(log, FAIL_OVER + seconds(21), "card-issuer", 16)
     consumers_rebalance(log, FAIL_OVER + seconds(27), "fraud-score", 5)
-    for when in moments(
-        FAIL_OVER + seconds(40), RESTART, seconds(97)
-    ):  # nobody leads telemetry 0 and 3: clients ask and ask
+    for when in moments(FAIL_OVER + seconds(40), RESTART, seconds(97)):  # nobody leads telemetry 0 and 3: clients ask and ask
         log.note(
             when + seconds(between(log.rng, 0, 60)),
             "server WARN kafka.server.KafkaApis [KafkaApi-{b}] Offset request with correlation id {id} from client telemetry-sink-{c} "
@@ -660,8 +645,7 @@ def kafka1() -> BrokerLog:
         n = whole(log.rng, 0, 1)  # the two that broker 1 leads now
         log.note(
             when + seconds(between(log.rng, 0, 9)),
-            "server ERROR kafka.server.ReplicaManager [Replica Manager on Broker {b}]: Error processing append operation on "
-            "partition payments-{n}",
+            "server ERROR kafka.server.ReplicaManager [Replica Manager on Broker {b}]: Error processing append operation on partition payments-{n}",
             TOO_FEW_REPLICAS.format(n=n),
             n=n,
         )
@@ -711,16 +695,13 @@ def follow(log: BrokerLog, at: datetime, epoch: int, partitions: list[tuple[str,
             o=leader,
         )
     added = ", ".join(
-        f"[{name(p)}, initOffset {log.ends[p]} to broker BrokerEndPoint({REPLICAS[p][0]},kafka{REPLICAS[p][0]},9092)] "
-        for p in partitions
+        f"[{name(p)}, initOffset {log.ends[p]} to broker BrokerEndPoint({REPLICAS[p][0]},kafka{REPLICAS[p][0]},9092)] " for p in partitions
     )
     line = "server INFO kafka.server.ReplicaFetcherManager [ReplicaFetcherManager on broker {b}] Added fetcher for partitions List({p})"
     log.note(at + ms(250), line, p=added)
 
 
-def become_controller(
-    log: BrokerLog, at: datetime, *, epoch: int, live: tuple[int, ...], orphans: list[tuple[str, int]]
-) -> None:
+def become_controller(log: BrokerLog, at: datetime, *, epoch: int, live: tuple[int, ...], orphans: list[tuple[str, int]]) -> None:
     """Elected by ZooKeeper: this broker takes the cluster over and finds a leader for every partition that lost its own."""
     topics = ", ".join(dict.fromkeys(topic for topic, _ in REPLICAS))
     log.play(at, ELECTED, epoch=epoch, live=", ".join(map(str, live)), topics=topics)
@@ -759,15 +740,12 @@ def broker_joins(log: BrokerLog, at: datetime, *, epoch: int, newcomer: int, liv
         log.play(at + ms(60 + i * 11), BACK_ONLINE, epoch=epoch, o=newcomer, topic=topic, n=n)
 
 
-def isr_changes(
-    log: BrokerLog, at: datetime, verb: str, old: str, new: str, *, count: int = 8, apart: float = 0.009
-) -> None:
+def isr_changes(log: BrokerLog, at: datetime, verb: str, old: str, new: str, *, count: int = 8, apart: float = 0.009) -> None:
     """The set of in-sync replicas grows or shrinks, for the first partitions that this broker leads and others copy."""
     for i, (topic, n) in enumerate([p for p in led_by(log.broker) if len(REPLICAS[p]) > 1][:count]):
         log.note(
             at + seconds(i * apart),
-            "server INFO kafka.cluster.Partition Partition [{topic},{n}] on broker {b}: {verb} ISR for partition [{topic},{n}] from "
-            "{old} to {new}",
+            "server INFO kafka.cluster.Partition Partition [{topic},{n}] on broker {b}: {verb} ISR for partition [{topic},{n}] from {old} to {new}",
             **{"topic": topic, "n": n, "verb": verb, "old": old, "new": new},
         )
 
@@ -871,9 +849,7 @@ def drop_segments(log: BrokerLog, segments: list[Segment], together: datetime | 
         index = f"{FOLDER}/{segment.topic}-{segment.n}/{segment.base:020d}"
         late = at + ms(whole(log.rng, 0, 9))
         facts: dict[str, object] = {"topic": segment.topic, "n": segment.n, "base": segment.base, "index": index}
-        log.note(
-            at, "server INFO kafka.log.Log Scheduling log segment {base} for log {topic}-{n} for deletion.", **facts
-        )
+        log.note(at, "server INFO kafka.log.Log Scheduling log segment {base} for log {topic}-{n} for deletion.", **facts)
         log.play(late + seconds(60), SEGMENT_DELETED, **facts)
 
 
@@ -989,11 +965,7 @@ def app_session(rng: Random, at: datetime) -> Iterator[Request]:
 def browser_session(rng: Random, at: datetime) -> Iterator[Request]:
     """A page and some of what hangs on it."""
     client, agent = customer(rng), one_of(rng, AGENTS)
-    page = (
-        one_of(rng, tuple(PAGES))
-        if rng.random() > 0.05
-        else one_of(rng, ("/old/index.php", "/cards/gold.html", "/wp-login.php"))
-    )
+    page = one_of(rng, tuple(PAGES)) if rng.random() > 0.05 else one_of(rng, ("/old/index.php", "/cards/gold.html", "/wp-login.php"))
     origin = one_of(rng, ("-", "-", "https://search.example.net/?q=card+declined", "https://www.example.com/"))
     if rng.random() < 0.04:
         yield Request(at, client, "GET /cards HTTP/1.1", 301, 241, origin, agent)
@@ -1088,9 +1060,7 @@ def press_telemetry(rng: Random) -> Iterator[Request]:
     for at in moments(START + seconds(65), END, seconds(1_800)):
         yield answered(rng, at, "10.20.7.7", "POST", "/api/v1/telemetry", "-", agent)
     for at in moments(FLOOD, RESTART, seconds(120)):
-        yield answered(
-            rng, at + seconds(whole(rng, 0, 50)), "10.20.7.7", "POST", "/api/v1/telemetry?severity=alarm", "-", agent
-        )
+        yield answered(rng, at + seconds(whole(rng, 0, 50)), "10.20.7.7", "POST", "/api/v1/telemetry?severity=alarm", "-", agent)
 
 
 def customer(rng: Random) -> str:
@@ -1174,9 +1144,7 @@ def engineer(log: AuthLog, at: datetime, who: str, commands: list[tuple[datetime
     """A person comes in with a key, does something as root, and leaves."""
     log.session += 1
     program, port = f"sshd[{whole(log.rng, 2_000, 32_000)}]", whole(log.rng, 49_200, 65_000)
-    log.note(
-        at, program, f"Accepted publickey for {who} from {ENGINEERS[who]} port {port} ssh2: RSA SHA256:{KEYS[who]}"
-    )
+    log.note(at, program, f"Accepted publickey for {who} from {ENGINEERS[who]} port {port} ssh2: RSA SHA256:{KEYS[who]}")
     log.note(at, program, f"pam_unix(sshd:session): session opened for user {who} by (uid=0)")
     log.note(at, "systemd", f"pam_unix(systemd-user:session): session opened for user {who} by (uid=0)")
     log.note(at, "systemd-logind[640]", f"New session {log.session} of user {who}.")
@@ -1236,8 +1204,7 @@ def attack(log: AuthLog) -> None:
             log.note(
                 at,
                 program,
-                "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= "
-                f"rhost={source}  user=root",
+                f"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={source}  user=root",
             )
             log.note(at + seconds(2), program, f"Failed password for root from {source} port {port} ssh2")
             log.note(
@@ -1275,16 +1242,9 @@ def nab() -> dict[str, bytes]:
         "realAWSCloudwatch/ec2_cpu_utilization_gateway.csv": gateway_cpu(),
         "realTraffic/speed_gate_4.csv": gate_speed(),
     }
-    files = {
-        path: text(["timestamp,value", *(f"{at:%Y-%m-%d %H:%M:%S},{value}" for at, value in rows)])
-        for path, rows in series.items()
-    }
-    files["realKnownCause/coolant_flow_press_7.csv"] = files["realKnownCause/coolant_flow_press_7.csv"].replace(
-        b"\n", b"\r\n"
-    )
-    files["realTraffic/speed_gate_4.csv"] = files["realTraffic/speed_gate_4.csv"].removesuffix(
-        b"\n"
-    )  # no newline at the end
+    files = {path: text(["timestamp,value", *(f"{at:%Y-%m-%d %H:%M:%S},{value}" for at, value in rows)]) for path, rows in series.items()}
+    files["realKnownCause/coolant_flow_press_7.csv"] = files["realKnownCause/coolant_flow_press_7.csv"].replace(b"\n", b"\r\n")
+    files["realTraffic/speed_gate_4.csv"] = files["realTraffic/speed_gate_4.csv"].removesuffix(b"\n")  # no newline at the end
     windows = {
         "realAWSCloudwatch/broker_disk_used_kafka0.csv": [(day(11, "12:32:00"), day(11, "15:42:00"))],
         "realAWSCloudwatch/ec2_cpu_utilization_gateway.csv": [
@@ -1298,10 +1258,7 @@ def nab() -> dict[str, bytes]:
         ],
         "realTraffic/speed_gate_4.csv": [],
     }
-    labels = {
-        path: [[f"{moment:%Y-%m-%d %H:%M:%S}.000000" for moment in window] for window in found]
-        for path, found in windows.items()
-    }
+    labels = {path: [[f"{moment:%Y-%m-%d %H:%M:%S}.000000" for moment in window] for window in found] for path, found in windows.items()}
     return files | {"combined_windows.subset.json": json.dumps(labels, indent=2).encode() + b"\n"}
 
 
@@ -1349,10 +1306,7 @@ def coolant_flow() -> list[tuple[datetime, float]]:
         (day(11, "15:35:00"), 1.0),
     ]
     curve = (22, 22, 22, 22, 23, 28, 36, 38, 38, 39, 39, 39, 38, 38, 39, 39, 39, 38, 38, 36, 34, 30, 26, 23)
-    rows = [
-        (when, round((by_hour(curve, when) + noise(rng, 1.4)) * along(fault, when), 3))
-        for when in moments(START, END, timedelta(minutes=5))
-    ]
+    rows = [(when, round((by_hour(curve, when) + noise(rng, 1.4)) * along(fault, when), 3)) for when in moments(START, END, timedelta(minutes=5))]
     return [(when, 0.0 if rng.random() < 0.012 else value) for when, value in rows if rng.random() > 0.015]
 
 
@@ -1373,10 +1327,7 @@ def disk_used() -> list[tuple[datetime, float]]:
         (day(11, "15:44:00"), 60.3),
         (END, 61.2),
     ]
-    rows = [
-        (when, round(min(100.0, along(points, when) + noise(rng, 0.25)), 2))
-        for when in moments(START + seconds(120), END, timedelta(minutes=5))
-    ]
+    rows = [(when, round(min(100.0, along(points, when) + noise(rng, 0.25)), 2)) for when in moments(START + seconds(120), END, timedelta(minutes=5))]
     return [(when, value) for when, value in rows if not HALT < when < RESTART]
 
 
@@ -1524,9 +1475,7 @@ def beijing_air() -> dict[str, bytes]:
         off, rain = whole(rng, 8, 18), whole(rng, 27, 30)
         for number, when in enumerate(moments(START, END, timedelta(hours=1))):
             pm = max(3.0, along(smog, when) + noise(rng, 14 * dirt))
-            warm = by_hour(
-                (3, 2, 2, 1, 1, 1, 2, 4, 6, 8, 10, 11, 12, 13, 13, 13, 12, 10, 8, 7, 6, 5, 4, 4), when
-            ) + noise(rng, 1.2)
+            warm = by_hour((3, 2, 2, 1, 1, 1, 2, 4, 6, 8, 10, 11, 12, 13, 13, 13, 12, 10, 8, 7, 6, 5, 4, 4), when) + noise(rng, 1.2)
             cells: list[object] = [
                 int(pm),
                 int(pm * 1.3 + between(rng, 2, 20)),
@@ -1541,19 +1490,9 @@ def beijing_air() -> dict[str, bytes]:
                 f'"{one_of(rng, winds)}"',
                 plain(between(rng, 0.4, 4.6)),
             ]
-            lost = (
-                {2, 3, 4, 5}
-                if off <= number < off + 3
-                else {0}
-                if number in (off + 14, off + 15)
-                else {10}
-                if rng.random() < 0.03
-                else set[int]()
-            )
+            lost = {2, 3, 4, 5} if off <= number < off + 3 else {0} if number in (off + 14, off + 15) else {10} if rng.random() < 0.03 else set[int]()
             cells = ["NA" if i in lost else cell for i, cell in enumerate(cells)]
-            lines.append(
-                ",".join(map(str, [number + 1, when.year, when.month, when.day, when.hour, *cells, f'"{station}"']))
-            )
+            lines.append(",".join(map(str, [number + 1, when.year, when.month, when.day, when.hour, *cells, f'"{station}"'])))
         files[f"PRSA_Data_{station}_20260310-20260311.csv"] = text(lines, end="\r\n")
     return files
 
@@ -1592,13 +1531,9 @@ def occupancy() -> dict[str, bytes]:
         kept = [
             (at, cells)
             for at, cells in rows
-            if start <= at + seconds(1)
-            and at + seconds(1) < stop
-            and not day(11, "04:02:00") <= at < day(11, "04:39:00")
+            if start <= at + seconds(1) and at + seconds(1) < stop and not day(11, "04:02:00") <= at < day(11, "04:39:00")
         ]
-        files[file] = text(
-            [header, *(f'"{number + i}","{at:%Y-%m-%d %H:%M:%S}",{cells}' for i, (at, cells) in enumerate(kept))]
-        )
+        files[file] = text([header, *(f'"{number + i}","{at:%Y-%m-%d %H:%M:%S}",{cells}' for i, (at, cells) in enumerate(kept))])
     return files
 
 

@@ -36,6 +36,7 @@ def main() -> int:
     """Do the steps whose inputs have changed since they were last done."""
     try:
         python_is_right()
+        place_is_right()
         STATE.mkdir(exist_ok=True)
         with open(STATE / "set-up.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a second `make` waits, and then finds all done
@@ -93,6 +94,14 @@ def python_is_right() -> None:
         )  # fmt: skip
         raise Stop(
             f"Python 3.11 is needed and this is {sys.version.split()[0]} ({sys.executable}).\n  next: {line}     then: make set-up PYTHON=python3.11"
+        )
+
+
+def place_is_right() -> None:
+    """A path without blanks and commas: Spark's own start scripts and its lists of jars break on them."""
+    if set(str(PROJECT)) & set(" ,\t\"'$"):
+        raise Stop(
+            f"Spark does not start from a folder with a blank, a comma, a quote or a $ in its path: {PROJECT}\n  next: move the checkout elsewhere"
         )
 
 

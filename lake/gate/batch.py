@@ -203,7 +203,7 @@ def _load(address: str, path: Path, modified_ns: int) -> Suite:
 
 def _known(kind: str, kwargs: Mapping[str, Any], n: int, wrong: Any) -> None:
     _gx()
-    from great_expectations.exceptions import ExpectationNotFoundError
+    from great_expectations.exceptions.exceptions import ExpectationNotFoundError
     from great_expectations.expectations.registry import get_expectation_impl
 
     try:

@@ -34,6 +34,7 @@ class FineTune:
     weight_decay: float = 0.01  # on matrices, not on biases and norms, as BERT was trained
     dropout: float = 0.1  # what the base was trained with; 0 makes ranks comparable (tests)
     clip: float = 1.0  # norm of the gradient: a batch of rare labels can throw the new head's first steps
+    least_steps: int = 0  # a table so small that its epochs are fewer steps is passed over as many times more, and patience with it
     patience: int = 2  # epochs without a better validation accuracy before it stops; the best epoch's weights are kept
     precision: Literal["auto", "bf16", "fp32"] = "auto"  # bf16 where the chip multiplies it (1.9 times), with fp32 weights and moments
     seed: int = 7  # order of rows, the new head's weights, dropout
@@ -53,6 +54,7 @@ class FineTune:
                 "learning_rate must be above 0": not (self.learning_rate > 0 and math.isfinite(self.learning_rate)),
                 "warm_up and dropout must be in [0, 1)": not (0 <= self.warm_up < 1 and 0 <= self.dropout < 1),
                 "weight_decay and clip must be 0 or more (clip 0: none)": self.weight_decay < 0 or self.clip < 0,
+                "least_steps must be 0 or more": self.least_steps < 0,
                 "patience must be 1 or more": self.patience < 1,
                 "seed must be 0 or more": self.seed < 0,
                 "budget_seconds must be above 0, or None": self.budget_seconds is not None and self.budget_seconds <= 0,
@@ -64,6 +66,10 @@ class FineTune:
         ]
         if wrong:
             raise ContractBroken(f"FineTune: {'; '.join(wrong)}", next_step="mend the job's SPEC")
+
+    def stretch(self, epoch_steps: int) -> int:
+        """How many times more often than `epochs` says a table of so many steps an epoch is passed over."""
+        return max(1, math.ceil(self.least_steps / (self.epochs * epoch_steps))) if epoch_steps else 1
 
     def to_json(self) -> str:
         """As JSON text, as it stands in a card."""

@@ -195,7 +195,8 @@ def _plan(work: _Work, has_champion: bool) -> _Plan:
     spec = work.spec
     data = work.manifest.address, work.manifest.version, work.manifest.rows
     same = json.dumps([spec.to_json(), *data, work.labels, work.tokenizer, work.ranks.world])
-    most = spec.epochs * work.feeds["train"].steps
+    epoch_steps = work.feeds["train"].steps
+    most = spec.epochs * spec.stretch(epoch_steps) * epoch_steps
     moves = spec.budget_seconds is not None and not spec.plan
     plan = _Plan([(0, most)], None, hashlib.sha256(same.encode()).hexdigest(), most, moves, has_champion)
     found = checkpoints.newest(work.out_dir / "checkpoints", plan.fingerprint)
@@ -408,7 +409,7 @@ def _judge_epoch(work: _Work, done: _Trained, judged: Figures | None, best_weigh
             aside.rename(best_weights)
     else:
         done.worse += 1
-        if done.worse >= work.spec.patience and done.stopped == "finished":
+        if done.worse >= work.spec.patience * work.spec.stretch(work.feeds["train"].steps) and done.stopped == "finished":
             done.stopped = "early"
             progress.line(f"no better for {done.worse} epochs: stopping; the best was epoch {done.best_epoch}")
     work.ranks.wait()  # rank 0 has written before anybody reads

@@ -77,11 +77,13 @@ class ModelRun:
             return Outcome(self.address, "skipped", message=f"{self.table.address} has no rows yet")
         folder = self.lake.settings.state / "training" / f"{self.name}-{intent.run}"
         candidate, model = self._trained(spec, manifest, intent.run, folder)
-        decision = self._decided(candidate, model, manifest)
+        decision = self._decided(candidate, model)
         self._record(candidate, model, decision)
         reached(f"committed:{self.address}")
         said = f"{'champion' if decision.promoted else 'kept as candidate'}: {decision.reason}"
-        outcome = Outcome(self.address, "published", intent.run, intent.run, manifest.rows, candidate.test.rows if candidate.test else 0, message=said)
+        outcome = Outcome(
+            self.address, "published", intent.run, intent.run, manifest.rows, candidate.test.rows if candidate.test else 0, message=said
+        )
         self._event(intent, "published", outcome)
         shutil.rmtree(folder, ignore_errors=True)
         return outcome
@@ -99,13 +101,13 @@ class ModelRun:
         reached(f"staged:{self.address}")
         return candidate, self.registry.publish(self.name, version, folder / "model")
 
-    def _decided(self, candidate: Candidate, model: ModelVersion, manifest: Manifest) -> Decision:
+    def _decided(self, candidate: Candidate, model: ModelVersion) -> Decision:
         for _ in range(_TRIES):
             decision = self.registry.promote(self.name, model.version, Evidence.of(candidate, self.registry.champion(self.name)))
             if decision.promoted or "compare again" not in decision.reason:
                 return decision
         raise TrainingFailed(
-            f"{self.address} version {model.version} could not be compared: the champion moved {_TRIES} times (data: {manifest.address} version {manifest.version})",
+            f"{self.address} version {model.version}: the champion moved {_TRIES} times while it was compared with it",
             next_step=f"lake run {self.address}",
         )
 
@@ -121,11 +123,23 @@ class ModelRun:
         retired = decision.evidence.champion_version if decision.promoted else None
         rows = [row]
         if retired is not None and retired != model.version:
-            last = [r for r in ops.read(self.lake.store, "models", [("name", "=", self.name), ("version", "=", retired)])]
-            rows += [{**last[-1], "status": "retired", "at": at, "reason": f"version {model.version} is better: {decision.reason}"}] if last else []
+            last = ops.read(self.lake.store, "models", [("name", "=", self.name), ("version", "=", retired)])
+            why = f"version {model.version} is better: {decision.reason}"
+            rows += [{**last[-1], "status": "retired", "at": at, "reason": why}] if last else []
         ops.append(self.lake.store, "models", rows)
-        points = [{"name": self.name, "version": model.version, "step": p.step, "epoch": float(p.epoch), "split": p.split, "metric": p.metric, "value": p.value,
-                   "at": datetime.fromisoformat(p.at)} for p in candidate.curves]  # fmt: skip
+        model_is = {"name": self.name, "version": model.version}
+        points = [
+            {
+                **model_is,
+                "step": p.step,
+                "epoch": float(p.epoch),
+                "split": p.split,
+                "metric": p.metric,
+                "value": p.value,
+                "at": datetime.fromisoformat(p.at),
+            }
+            for p in candidate.curves
+        ]
         ops.append(self.lake.store, "metrics", points)
 
     def _event(self, intent: Intent, status: str, outcome: Outcome | None = None, message: str = "") -> None:

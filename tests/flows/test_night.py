@@ -72,10 +72,10 @@ def test_no_personal_data_of_the_samples_is_left_in_silver(lake: Place) -> None:
 
 
 def test_the_page_is_one_file_in_the_lake(lake: Place) -> None:
-    pages = [k for k in lake.store.keys("reports/pages/")]
+    pages = list(lake.store.keys("reports/pages/"))
     page = (lake.store.get(pages[0]) or b"").decode()
     assert page.startswith("<!doctype html>")
-    assert "src=\"http" not in page
+    assert 'src="http' not in page
     assert lake.env["LAKE_HOME"] not in page
 
 

@@ -45,9 +45,24 @@ def master(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         raise AssertionError(f"{pattern} never came:\n{log.read_text()[-3000:]}")
 
     try:
-        url = said(start("master", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0"), r"spark://127\.0\.0\.1:\d+")
+        url = said(
+            start("master", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0"),
+            r"spark://127\.0\.0\.1:\d+",
+        )
         for n in (1, 2):
-            worker = start(f"worker{n}", "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", "1", "--memory", "2g", "--webui-port", "0", url)
+            worker = start(
+                f"worker{n}",
+                "org.apache.spark.deploy.worker.Worker",
+                "--host",
+                "127.0.0.1",
+                "--cores",
+                "1",
+                "--memory",
+                "2g",
+                "--webui-port",
+                "0",
+                url,
+            )
             said(worker, "Successfully registered with master")
         yield url
     finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+
 from tests.lake.project import Place, copied, write_project
 
 

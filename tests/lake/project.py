@@ -25,7 +25,15 @@ from lake.table import Table
 
 ORDER = ("bronze.readings", "silver.readings", "gold.daily", "gold.totals")
 
-LOGICAL = {"string": "string", "int": "integer", "bigint": "integer", "double": "number", "date": "date", "timestamp": "timestamp", "boolean": "boolean"}
+LOGICAL = {
+    "string": "string",
+    "int": "integer",
+    "bigint": "integer",
+    "double": "number",
+    "date": "date",
+    "timestamp": "timestamp",
+    "boolean": "boolean",
+}
 ORIGIN = [
     {"name": "row_id", "type": "string", "key": 1},
     {"name": "file", "type": "string", "required": True},
@@ -52,7 +60,11 @@ COLUMNS: dict[str, list[dict[str, Any]]] = {
         {"name": "total", "type": "double", "required": True},
         {"name": "rise", "type": "double"},
     ],
-    "gold.totals": [{"name": "station", "type": "string", "key": 1}, {"name": "readings", "type": "bigint", "required": True}, {"name": "total", "type": "double"}],
+    "gold.totals": [
+        {"name": "station", "type": "string", "key": 1},
+        {"name": "readings", "type": "bigint", "required": True},
+        {"name": "total", "type": "double"},
+    ],
 }
 JOBS = {
     "bronze.readings": '''"""Bronze readings: one row per line."""
@@ -126,12 +138,14 @@ if __name__ == "__main__":
 SUITE = {"expectations": [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "value", "max_value": 50}, "severity": "critical"}]}
 
 
-def contract(address: str, columns: Sequence[Mapping[str, Any]], *, retention: int | None = None, server: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def contract(
+    address: str, columns: Sequence[Mapping[str, Any]], *, retention: int | None = None, server: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The ODCS document of an address, from columns in a short form."""
     slices = [c["name"] for c in columns if c.get("partitioned")]
     document: dict[str, Any] = {
         "apiVersion": "v3.1.0", "kind": "DataContract", "id": address, "name": address, "version": "1.0.0", "status": "active", "domain": "sensors",
-        "schema": [{"name": address.split(".")[1], "physicalType": "table", "description": "Test rows.", "properties": [_property(c) for c in columns]}],
+        "schema": [{"name": address, "physicalType": "table", "description": "Test rows.", "properties": [_property(c) for c in columns]}],
     }  # fmt: skip
     if slices:
         document["customProperties"] = [{"property": "slice", "value": slices[0]}]
@@ -164,7 +178,9 @@ def write_project(project: Path) -> Path:
     """The project's files, without any raw data."""
     write(project / "pyproject.toml", "[tool.lake]\n")
     options = {"property": "options", "value": {"formats": {"day": "yyyy-MM-dd"}}}
-    write_contract(project, contract("raw.readings", FIELDS, server={"path": "raw/readings/*.csv", "format": "delimited", "customProperties": [options]}))
+    write_contract(
+        project, contract("raw.readings", FIELDS, server={"path": "raw/readings/*.csv", "format": "delimited", "customProperties": [options]})
+    )
     for address, columns in COLUMNS.items():
         write_contract(project, contract(address, columns))
         write(project / "jobs" / f"{address.replace('.', '/')}.py", JOBS[address])
@@ -239,7 +255,12 @@ def copied(place: Path, to: Path) -> Path:
 
 
 def _property(column: Mapping[str, Any]) -> dict[str, Any]:
-    node: dict[str, Any] = {"name": column["name"], "physicalType": column["type"], "logicalType": LOGICAL.get(column["type"], "array"), "description": f"{column['name']} of a test row"}
+    node: dict[str, Any] = {
+        "name": column["name"],
+        "physicalType": column["type"],
+        "logicalType": LOGICAL.get(column["type"], "array"),
+        "description": f"{column['name']} of a test row",
+    }
     if column.get("required") or column.get("key"):
         node["required"] = True
     if column.get("key"):
@@ -252,5 +273,7 @@ def _property(column: Mapping[str, Any]) -> dict[str, Any]:
     if options:
         node["logicalTypeOptions"] = options
     if "allowed" in column:
-        node["quality"] = [{"type": "library", "metric": "invalidValues", "arguments": {"validValues": column["allowed"]}, "mustBe": 0, "unit": "rows"}]
+        node["quality"] = [
+            {"type": "library", "metric": "invalidValues", "arguments": {"validValues": column["allowed"]}, "mustBe": 0, "unit": "rows"}
+        ]
     return node

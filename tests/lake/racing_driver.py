@@ -55,6 +55,6 @@ def say(words: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     # A parent that died must not leave a JVM behind: the end of stdin ends us, and this ends us if Spark hangs on the way.
-    threading.Timer(float(os.environ.get("RACE_SECONDS", "240")), os._exit, [3]).start()
+    threading.Timer(float(os.environ.get("RACE_SECONDS", "900")), os._exit, [3]).start()
     main(sys.argv[1])
     os._exit(0)

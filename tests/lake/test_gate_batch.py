@@ -11,11 +11,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
-from tests.lake.project import contract, write, write_contract, write_suite
 
 from lake.contract import Contract
 from lake.errors import ContractBroken
 from lake.gate.batch import Verdict, check_batch, derived, written
+from tests.lake.project import contract, write, write_contract, write_suite
 
 THINGS = [
     {"name": "id", "type": "string", "key": 1},
@@ -31,7 +31,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with two contracts: one with a simple key, one with a key of two columns."""
     monkeypatch.setenv("LAKE_PROJECT", str(tmp_path))
     write_contract(tmp_path, contract("silver.things", THINGS))
-    write_contract(tmp_path, contract("silver.pairs", [{**c, "key": 2 if c["name"] == "value" else c.get("key")} if c["name"] != "other" else c for c in THINGS]))
+    write_contract(
+        tmp_path, contract("silver.pairs", [{**c, "key": 2 if c["name"] == "value" else c.get("key")} if c["name"] != "other" else c for c in THINGS])
+    )
     return tmp_path
 
 
@@ -40,7 +42,9 @@ def rows(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(ROWS, "id string, value double, other double")
 
 
-def judge(project: Path, rows: DataFrame, *expectations: Mapping[str, Any], kept: int = 3, rejected: int = 0, address: str = "silver.things", **meta: Any) -> Verdict:
+def judge(
+    project: Path, rows: DataFrame, *expectations: Mapping[str, Any], kept: int = 3, rejected: int = 0, address: str = "silver.things", **meta: Any
+) -> Verdict:
     if expectations:
         write_suite(project, address, {"expectations": list(expectations), "meta": meta})
     return check_batch(rows, Contract.load(address), kept=kept, rejected=rejected)
@@ -60,7 +64,10 @@ def test_each_expectation_is_told_with_what_it_saw_and_only_a_critical_failure_r
         between(1, "info"),
         between(2.5, "critical", mostly=0.9),
         {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "value", "min_value": 2, "max_value": 2}},
-        {"type": "expect_column_pair_values_a_to_be_greater_than_b", "kwargs": {"column_A": "other", "column_B": "value", "ignore_row_if": "either_value_is_missing"}},
+        {
+            "type": "expect_column_pair_values_a_to_be_greater_than_b",
+            "kwargs": {"column_A": "other", "column_B": "value", "ignore_row_if": "either_value_is_missing"},
+        },
     )
     seen = {(c.rule, c.threshold): (c.column, c.severity, c.success, c.unexpected) for c in verdict.checks}
     assert seen == {
@@ -101,7 +108,9 @@ def test_a_key_of_two_columns_may_repeat_one_of_them(project: Path, spark: Spark
         (90, 10, {"max_rejected_share": 0.1}, False),
     ],
 )
-def test_the_share_of_rejected_rows_is_borne_up_to_its_limit(kept: int, rejected: int, meta: dict[str, float], refused: bool, project: Path, monkeypatch: Any) -> None:
+def test_the_share_of_rejected_rows_is_borne_up_to_its_limit(
+    kept: int, rejected: int, meta: dict[str, float], refused: bool, project: Path, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("lake.gate.batch._judged", lambda rows, asked: [])  # Great Expectations has no part in this
     verdict = judge(project, None, between(3), kept=kept, rejected=rejected, **meta)  # pyright: ignore[reportArgumentType]
     assert [c.rule for c in verdict.refusals] == (["rejected_share"] if refused else [])
@@ -115,7 +124,10 @@ def test_an_empty_batch_carries_no_expectations(project: Path, rows: DataFrame) 
 @pytest.mark.parametrize(
     "document, told",
     [
-        ({"expectations": [{"type": "expect_column_values_to_be_betwen", "kwargs": {"column": "value"}}]}, "GX knows no expect_column_values_to_be_betwen"),
+        (
+            {"expectations": [{"type": "expect_column_values_to_be_betwen", "kwargs": {"column": "value"}}]},
+            "GX knows no expect_column_values_to_be_betwen",
+        ),
         ({"expectations": [{"type": BETWEEN, "kwargs": {"column": "value", "max": 3}}]}, "max"),
         ({"expectations": [{"type": BETWEEN, "kwargs": {"column": "valeu", "max_value": 3}}]}, "valeu: not a column of silver.things"),
         ({"expectations": [{"type": "expect_compound_columns_to_be_unique", "kwargs": {"column_list": ["id", "nil"]}}]}, "nil: not a column"),
@@ -157,7 +169,10 @@ def test_a_suite_that_was_mended_is_read_anew(project: Path) -> None:
 def test_a_query_judges_rows_of_a_session_of_their_own(project: Path, spark: SparkSession) -> None:
     own = spark.newSession()
     rows = own.createDataFrame(ROWS, "id string, value double, other double")
-    query = {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE value > 2", "description": "at most two"}}
+    query = {
+        "type": "unexpected_rows_expectation",
+        "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE value > 2", "description": "at most two"},
+    }
     verdict = judge(project, rows, query)
     assert [(c.rule, c.success) for c in verdict.refusals] == [("unexpected_rows_expectation", False)]
     query["kwargs"]["unexpected_rows_query"] = "SELECT * FROM {batch} WHERE value > 3"  # type: ignore[index]
@@ -165,7 +180,11 @@ def test_a_query_judges_rows_of_a_session_of_their_own(project: Path, spark: Spa
 
 
 def test_a_rule_that_breaks_is_a_broken_contract_and_not_bad_data(project: Path, rows: DataFrame) -> None:
-    query = {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE nothing > 2"}, "severity": "warning"}
+    query = {
+        "type": "unexpected_rows_expectation",
+        "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE nothing > 2"},
+        "severity": "warning",
+    }
     with pytest.raises(ContractBroken, match="unexpected_rows_expectation broke while it was judged") as caught:
         judge(project, rows, query)
     assert "nothing" in str(caught.value) and caught.value.exit_code == 65
@@ -174,7 +193,9 @@ def test_a_rule_that_breaks_is_a_broken_contract_and_not_bad_data(project: Path,
 @settings(max_examples=2, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(st.none() | st.integers(-5, 5), min_size=1, max_size=12), high=st.integers(-6, 5))
 def test_a_batch_is_refused_exactly_when_a_value_is_outside(values: list[int | None], high: int, project: Path, spark: SparkSession) -> None:
-    rows = spark.createDataFrame([(str(n), None if v is None else float(v), 0.0) for n, v in enumerate(values)], "id string, value double, other double")
+    rows = spark.createDataFrame(
+        [(str(n), None if v is None else float(v), 0.0) for n, v in enumerate(values)], "id string, value double, other double"
+    )
     outside = sum(v is not None and v > high for v in values)
     verdict = judge(project, rows, between(high), kept=len(values))
     assert [(c.rule, c.unexpected) for c in verdict.refusals] == ([(BETWEEN, outside)] if outside else [])

@@ -43,7 +43,7 @@ ROWS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("the whole text has the shape", {"code": "xAB1x"}, ["wrong_shape:code"]),
     ("each branch of a pattern is the whole text", {"code": "none1"}, ["wrong_shape:code"]),
     ("a line end is no part of a shape", {"code": "AB1\n"}, ["wrong_shape:code"]),
-    ("several reasons come in the contract's order", {"id": None, "level": "x", "value": 61.0, "code": ""}, ["missing:id", "not_allowed:level", "out_of_range:value", "wrong_shape:code"]),
+    ("reasons come in the contract's order", {"code": "", "value": 61.0, "id": None}, ["missing:id", "out_of_range:value", "wrong_shape:code"]),
 ]  # fmt: skip
 
 

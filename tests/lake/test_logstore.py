@@ -157,7 +157,13 @@ def written(spark: SparkSession, server: Server, faults: Faults) -> Callable[[st
     conf = context._jsc.hadoopConfiguration()
     for key, value in faulty.spark_options().items():
         conf.set(key, value)
-    for key, value in {"attempts.maximum": "2", "retry.limit": "2", "retry.interval": "20ms", "connection.timeout": "5s"}.items():
+    for key, value in {
+        "attempts.maximum": "2",
+        "retry.limit": "2",
+        "retry.interval": "20ms",
+        "retry.throttle.limit": "2",
+        "retry.throttle.interval": "20ms",
+    }.items():
         conf.set(f"fs.s3a.bucket.faulty.{key}", value)
     log_store = context._jvm.lake.logstore.S3ConditionalPutLogStore(conf)
 

@@ -18,9 +18,9 @@ from lake.table import Table
 AT = datetime(2026, 3, 1, 4, tzinfo=UTC)
 
 
-def event(run: int, status: str, inputs: dict[str, Any] | None = None, *, minute: int = 0, back_to: int | None = None) -> Event:
+def event(run: int, status: str, inputs: dict[str, Any] | None = None, *, minute: int = 0, back_to: int | None = None, full: bool = False) -> Event:
     at = AT + timedelta(minutes=minute)
-    return Event("silver.texts", run, status, at, inputs or {}, False, "code", "contract", None, None, None, None, None, None, back_to, None)
+    return Event("silver.texts", run, status, at, inputs or {}, full, "code", "contract", None, None, None, None, None, None, back_to, None)
 
 
 def told(*said: tuple[int, str] | tuple[int, str, int]) -> list[Event]:
@@ -101,6 +101,24 @@ def test_how_an_address_stands(
     assert found.published == published
     assert (found.open.run if found.open else None) == left_open
     assert found.next_run == next_run
+
+
+@pytest.mark.parametrize(
+    ("events", "made", "undone"),
+    [
+        ([event(1, "published", full=True), event(2, "published"), event(3, "nothing")], 1, set()),
+        ([event(1, "published", full=True), event(2, "published", full=True), event(3, "refused", full=True)], 2, set()),
+        ([event(1, "published", full=True), event(2, "published", full=True), event(3, "restored", back_to=1)], 1, {2}),
+        ([event(1, "published"), event(2, "published"), event(3, "restored", back_to=1), event(4, "restored", back_to=2)], None, {3}),
+    ],
+)
+def test_which_run_made_the_whole_table_and_which_are_undone(events: list[Event], made: int | None, undone: set[int]) -> None:
+    found = standing(events, events[-1].run)
+    assert (found.made.run if found.made else None, found.undone) == (made, undone)
+
+
+def test_an_intent_that_was_given_up_for_a_newer_run_is_not_open() -> None:
+    assert standing(told((1, "planned"), (2, "planned"), (2, "published")), 2).open is None
 
 
 def lives() -> st.SearchStrategy[list[tuple[int, str]]]:

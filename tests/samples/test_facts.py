@@ -32,9 +32,7 @@ def test_every_fact_of_the_manifest_holds() -> None:
 
 def test_the_files_are_what_the_script_makes() -> None:
     """Exit code 0 of `make.py --check`: nothing missing, changed or left over."""
-    checked = subprocess.run(
-        [sys.executable, SAMPLES / "make.py", "--check"], capture_output=True, text=True, check=False
-    )
+    checked = subprocess.run([sys.executable, SAMPLES / "make.py", "--check"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
@@ -51,9 +49,7 @@ def test_the_incident_shows_where_it_should() -> None:
     wrong = Counter(f"{when:%d-%H}" for when, status in requests() if status >= 500)
     assert wrong.most_common(1)[0][0] == "11-14"
     assert sum(n for hour, n in wrong.items() if hour.startswith("10")) <= 3
-    errors = Counter(
-        when[8:13] for broker in (0, 1) for when, level, _ in kafka_events(broker) if level in ("ERROR", "FATAL")
-    )
+    errors = Counter(when[8:13] for broker in (0, 1) for when, level, _ in kafka_events(broker) if level in ("ERROR", "FATAL"))
     assert errors.most_common(1)[0][0] == "11 14"
     assert not [hour for hour in errors if hour.startswith("10")]
 
@@ -113,9 +109,7 @@ def kafka_facts(broker: int) -> dict[str, object]:
     return {
         "files": len(files),
         "empty files": sum(path.stat().st_size == 0 for path in files),
-        "files that end without a newline": sum(
-            not path.read_bytes().endswith(b"\n") for path in files if path.stat().st_size
-        ),
+        "files that end without a newline": sum(not path.read_bytes().endswith(b"\n") for path in files if path.stat().st_size),
         "lines": len(lines),
         "events": len(events),
         "continuation lines": len(lines) - len(events),
@@ -154,9 +148,7 @@ def access_facts() -> dict[str, object]:
         "IPv6 clients": sum(line.startswith("2001:db8:") for line in lines),
         "lines whose size is `-`": sum(found[4] == "-" for line in lines if (found := REQUEST.match(line))),
         "statuses of the good lines": " ".join(f"{code}:{n}" for code, n in sorted(status.items())),
-        "5xx from 13:52 to 15:20 of day 2": sum(
-            status >= 500 and "11 13:52" <= f"{when:%d %H:%M}" < "11 15:20" for when, status in requests()
-        ),
+        "5xx from 13:52 to 15:20 of day 2": sum(status >= 500 and "11 13:52" <= f"{when:%d %H:%M}" < "11 15:20" for when, status in requests()),
         "first": f"{min(times):%Y-%m-%dT%H:%M:%S}",
         "last": f"{max(times):%Y-%m-%dT%H:%M:%S}",
     }
@@ -183,8 +175,7 @@ def auth_facts() -> dict[str, object]:
         "`Invalid user`": sum(found[5].startswith("Invalid user") for found in parsed),
         "`Accepted`": sum(found[5].startswith("Accepted") for found in parsed),
         "lines that name 203.0.113.77 in the attack": sum(
-            "203.0.113.77" in found[5] and found[1] >= "Mar 10 22:14:20" and found[1] <= "Mar 10 22:42:00"
-            for found in parsed
+            "203.0.113.77" in found[5] and found[1] >= "Mar 10 22:14:20" and found[1] <= "Mar 10 22:42:00" for found in parsed
         ),
         "first": parsed[0][1],
         "last": parsed[-1][1],
@@ -198,9 +189,7 @@ def nab_facts(path: Path, windows: list[list[str]]) -> dict[str, object]:
     ends = rows[-1] == ""
     times = [datetime.fromisoformat(row.split(",")[0]) for row in rows if row]
     assert all(float(row.split(",")[1]) >= 0 for row in rows if row)
-    inside = sum(
-        any(datetime.fromisoformat(a) <= when <= datetime.fromisoformat(b) for a, b in windows) for when in times
-    )
+    inside = sum(any(datetime.fromisoformat(a) <= when <= datetime.fromisoformat(b) for a, b in windows) for when in times)
     return {
         "rows": len(times),
         "repeated timestamps": len(times) - len(set(times)),
@@ -224,9 +213,7 @@ def air_facts() -> dict[str, object]:
         "rows": len(real),
         "rows of only `;`": len(cells) - len(real),
         "columns": f"{len(header.split(';'))}, of which {header.split(';').count('')} have no name and no values",
-        "missing marks (-200 and -200,0)": sum(
-            float(cell.replace(",", ".")) == -200 for row in real for cell in row[2:15]
-        ),
+        "missing marks (-200 and -200,0)": sum(float(cell.replace(",", ".")) == -200 for row in real for cell in row[2:15]),
         "of these NMHC(GT)": sum(row[4] == "-200" for row in real),
         "gaps": gaps(times),
     }

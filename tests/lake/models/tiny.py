@@ -24,7 +24,9 @@ def tiny_base(folder: Path) -> Path:
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(1)
-    config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
+    config = BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64, initializer_range=0.1
+    )
     BertModel(config).save_pretrained(folder)
     shutil.copyfile(base_folder(PACKAGED) / "tokenizer.json", folder / "tokenizer.json")
     return folder

@@ -1,0 +1,438 @@
+"""A run takes in what is new, shows all of it or nothing, and says in the books what it did; a second run changes nothing.
+
+Each test goes on from a copy of one lake after its first night (tests/lake/project.py): a.csv with 1, 2 and 2 March, b.csv with
+5 March and a cell that is no number. A job costs seconds of two cores, so a test runs the jobs that it is about and no other.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from lake import ops
+from lake.errors import ContractBroken, RunFailed, SourceMissing
+from lake.job import Job
+from lake.run.tables import slices_to_build
+from tests.lake.project import COLUMNS, JOBS, ORDER, SUITE, Place, contract, copied, write, write_contract, write_suite
+
+ROOT = Path(__file__).resolve().parents[2]
+SILVER = [("north", "2026-03-01", 1.0), ("north", "2026-03-02", 3.0), ("north", "2026-03-05", 10.0), ("south", "2026-03-02", 5.0)]
+DAILY = [
+    ("north", "2026-03-01", 1.0, None),
+    ("north", "2026-03-02", 3.0, 2.0),
+    ("north", "2026-03-05", 10.0, None),  # no reading on the 4th, so no rise
+    ("south", "2026-03-02", 5.0, None),
+]
+
+
+def silver(place: Place) -> list[tuple[object, ...]]:
+    return place.rows("silver.readings", "station", "day", "value")
+
+
+def daily(place: Place) -> list[tuple[object, ...]]:
+    return place.rows("gold.daily", "station", "day", "total", "rise")
+
+
+def files(place: Place, address: str) -> set[str]:
+    return {f.path for f in place.table(address).snapshot().files}
+
+
+def ledger(place: Place) -> list[tuple[object, ...]]:
+    rows = ops.read(place.lake.store, "files", [("status", "=", "read")])
+    return sorted((r["path"], r["edition"], r["run"], r["rows"], r["rejected"]) for r in rows)
+
+
+def rejects(place: Place, address: str) -> list[tuple[object, ...]]:
+    """Rejected rows of published runs."""
+    counted = place.standing(address).published
+    rows = ops.read(place.lake.store, "rejects", [("address", "=", address)])
+    return sorted((r["run"], r["file"], r["line"], r["reasons"], r["raw"] and bytes(r["raw"])) for r in rows if r["run"] in counted)
+
+
+# -- what is new -------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_night_makes_every_table_with_the_origin_of_each_row_and_the_reason_of_each_reject(place: Place) -> None:
+    assert place.rows("bronze.readings", "file", "edition", "ordinal", "line", "offset", "station", "value") == [
+        ("a.csv", 1, 0, 2, 18, "north", 1.0),
+        ("a.csv", 1, 1, 3, 39, "north", 3.0),
+        ("a.csv", 1, 2, 4, 60, "south", 5.0),
+        ("b.csv", 1, 0, 2, 18, "north", 10.0),
+    ]
+    assert (silver(place), daily(place)) == (SILVER, DAILY)
+    assert place.rows("gold.totals", "station", "readings", "total") == [("north", 3, 14.0), ("south", 1, 5.0)]
+    assert rejects(place, "bronze.readings") == [(1, "b.csv", 3, ["not_a_number:value"], b"south,2026-03-05,NA")]
+    assert ledger(place) == [("a.csv", 1, 1, 3, 0), ("b.csv", 1, 1, 1, 1)]
+    for address in ORDER:
+        assert [(e.run, e.status, e.full) for e in ops.events(place.lake.store, address)] == [(1, "planned", True), (1, "published", True)]
+        assert place.table(address).last_run() == 1
+    event = ops.events(place.lake.store, "bronze.readings")[-1]
+    assert (event.rows_in, event.rows_kept, event.rows_rejected, event.version) == (5, 4, 1, 1)
+    assert ops.events(place.lake.store, "gold.daily")[-1].inputs == {"silver.readings": [None, 1]}
+
+
+def test_a_second_night_makes_no_version_of_anything_and_starts_no_spark(place: Place) -> None:
+    before = place.versions()
+    place.lake._spark = None
+    place.lake.spark = lambda: pytest.fail("Spark was started")  # type: ignore[method-assign]
+    assert {o.status for o in place.night().values()} == {"nothing"}
+    assert place.versions() == before
+
+
+def test_a_new_file_builds_its_rows_alone_and_a_late_row_the_slices_that_look_back_on_it(place: Place) -> None:
+    before = {a: files(place, a) for a in ORDER}
+    place.file("c.csv", ("north", "2026-03-04", 4.0), ("west", "2026-03-04", 4.0), ("north", "2026-03-04", -60.0))
+    outcomes = place.night()
+    assert [(o.rows_in, o.rows_kept, o.rows_rejected) for o in outcomes.values()] == [(3, 3, 0), (3, 1, 2), (2, 2, 0), (2, 2, 0)]
+    assert rejects(place, "silver.readings") == [(2, None, None, ["not_allowed:station"], None), (2, None, None, ["out_of_range:value"], None)]
+    assert before["bronze.readings"] < files(place, "bronze.readings") and before["silver.readings"] < files(place, "silver.readings")
+    assert silver(place) == sorted([*SILVER, ("north", "2026-03-04", 4.0)])
+    # The 4th is new, and the 5th has a rise now; the files of the 1st and the 2nd are the same ones.
+    assert daily(place) == [DAILY[0], DAILY[1], ("north", "2026-03-04", 4.0, None), ("north", "2026-03-05", 10.0, 6.0), DAILY[3]]
+    kept = {f for f in before["gold.daily"] if "day=2026-03-05" not in f}
+    assert kept < files(place, "gold.daily") and len(kept) == len(before["gold.daily"]) - 1
+    assert place.rows("gold.totals", "station", "readings") == [("north", 4), ("south", 1)]
+    versions = place.versions()
+    assert {o.status for o in place.night().values()} == {"nothing"}
+    assert place.versions() == versions
+
+
+def test_another_content_of_a_file_replaces_its_rows_and_what_was_made_of_them(place: Place) -> None:
+    ids = dict(place.rows("bronze.readings", "ordinal", "row_id")[:1])
+    other = {f for f in files(place, "silver.readings") if "day=2026-03-05" in f}
+    place.file("a.csv", ("north", "2026-03-02", 2.0), ("north", "2026-03-02", 3.0))  # the 1st is gone, and so is the south
+    outcomes = place.night()
+    assert {o.status for o in outcomes.values()} == {"published"}
+    assert place.rows("bronze.readings", "file", "edition", "ordinal", "value") == [("a.csv", 2, 0, 2.0), ("a.csv", 2, 1, 3.0), ("b.csv", 1, 0, 10.0)]
+    assert dict(place.rows("bronze.readings", "ordinal", "row_id")[:1]).keys() == ids.keys()
+    assert silver(place) == [("north", "2026-03-02", 2.0), ("north", "2026-03-02", 3.0), ("north", "2026-03-05", 10.0)]
+    assert other < files(place, "silver.readings")
+    assert daily(place) == [("north", "2026-03-02", 5.0, None), ("north", "2026-03-05", 10.0, None)]
+    assert place.rows("gold.totals", "station", "readings", "total") == [("north", 3, 15.0)]
+    assert ledger(place) == [("a.csv", 1, 1, 3, 0), ("a.csv", 2, 2, 2, 0), ("b.csv", 1, 1, 1, 1)]
+    versions = place.versions()
+    assert {o.status for o in place.night().values()} == {"nothing"}
+    assert place.versions() == versions
+
+
+def test_a_file_that_was_touched_or_emptied_of_changes_is_nothing_new(place: Place) -> None:
+    path = place.root / "raw" / "readings" / "a.csv"
+    write(path, path.read_text())
+    before = place.versions()
+    assert place.run("bronze.readings").status == "nothing"
+    assert place.versions() == before
+
+
+def test_an_input_that_was_only_compacted_makes_no_version_downstream(place: Place) -> None:
+    place.table("silver.readings").delta().delete("false")
+    place.table("silver.readings").delta().optimize.z_order(["value"])
+    assert place.table("silver.readings").version() == 2
+    before = place.table("gold.totals").version()
+    assert (place.run("gold.totals").status, place.run("gold.totals").status) == ("nothing", "nothing")
+    assert place.table("gold.totals").version() == before
+    assert [e.status for e in ops.events(place.lake.store, "gold.totals")] == ["planned", "published", "planned", "nothing"]
+
+
+def test_a_job_whose_input_is_not_there_yet_is_skipped(new_place: Place) -> None:
+    outcome = new_place.run("silver.readings")
+    assert (outcome.status, outcome.message, outcome.exit_code) == ("skipped", "bronze.readings is not there yet", 0)
+
+
+def test_a_source_without_files_makes_an_empty_table_once(new_place: Place) -> None:
+    assert [new_place.run("bronze.readings").status for _ in range(2)] == ["published", "nothing"]
+    assert (new_place.table("bronze.readings").version(), new_place.rows("bronze.readings", "file")) == (1, [])
+
+
+# -- refused and failed ------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_batch_shows_nothing_and_is_taken_again_when_the_suite_is_mended(place: Place) -> None:
+    place.file("c.csv", ("north", "2026-03-06", 55.0), ("west", "2026-03-06", 1.0))
+    place.run("bronze.readings")
+    before = place.table("silver.readings").version()
+    outcome = place.run("silver.readings")
+    assert (outcome.status, outcome.exit_code) == ("refused", 70)
+    assert "expect_column_values_to_be_between on value: FAILS" in outcome.message and "1 rows" in outcome.message
+    assert (place.table("silver.readings").version(), silver(place), rejects(place, "silver.readings")) == (before, SILVER, [])
+    judged = ops.read(place.lake.store, "checks", [("address", "=", "silver.readings"), ("run", "=", 2)])
+    assert sorted((c["rule"], c["success"], c["unexpected"]) for c in judged) == [
+        ("expect_column_values_to_be_between", False, 1),
+        ("expect_column_values_to_be_unique", True, 0),
+        ("rejected_share", True, 1),
+    ]
+    assert place.run("gold.totals").status == "nothing"
+
+    write_suite(place.project, "silver.readings", {"expectations": [{**SUITE["expectations"][0], "kwargs": {"column": "value", "max_value": 60}}]})
+    outcome = place.run("silver.readings")
+    assert (outcome.status, outcome.run, outcome.rows_kept, outcome.rows_rejected) == ("published", 3, 1, 1)
+    assert silver(place) == [*SILVER[:3], ("north", "2026-03-06", 55.0), SILVER[3]]
+    assert [r[0] for r in rejects(place, "silver.readings")] == [3]
+
+
+def test_a_build_that_raises_is_told_by_file_and_line_and_leaves_the_table_as_it_was(place: Place) -> None:
+    place.change("jobs/gold/totals.py", '    """Every reading counts."""\n', '    readings["no such column"]\n')
+    outcome = place.run("gold.totals", full=True)
+    assert (outcome.status, outcome.exit_code, type(outcome.error)) == ("failed", 72, RunFailed)
+    assert f"{place.project / 'jobs' / 'gold' / 'totals.py'}:11: " in outcome.message and "no such column" in outcome.message
+    assert place.table("gold.totals").version() == 1
+    assert [(e.run, e.status) for e in ops.events(place.lake.store, "gold.totals")][-1] == (2, "failed")
+    place.change("jobs/gold/totals.py", '    readings["no such column"]\n', "    return 7\n")
+    assert place.run("gold.totals", full=True).exit_code == 72
+    write(place.project / "jobs" / "gold" / "totals.py", JOBS["gold.totals"])
+    outcome = place.run("gold.totals")
+    assert (outcome.status, outcome.message) == ("nothing", "")
+
+
+def test_bronze_keeps_one_row_a_record_so_a_build_that_drops_rows_fails(place: Place) -> None:
+    place.change("jobs/bronze/readings.py", '"value")\n', '"value").where("value > 1")\n')
+    outcome = place.run("bronze.readings", full=True)
+    assert (outcome.status, outcome.exit_code) == ("failed", 72)
+    assert "4 good records were read, but build() made 3 rows" in outcome.message
+    assert (place.table("bronze.readings").version(), place.table("bronze.readings").last_run()) == (1, 1)
+
+
+def test_a_job_that_mixes_raw_files_with_another_input_is_refused(place: Place) -> None:
+    place.change("jobs/bronze/readings.py", '("raw.readings",)', '("raw.readings", "silver.readings")')
+    place.change("jobs/silver/readings.py", '("bronze.readings",)', "()")
+    outcome = place.run("bronze.readings")
+    assert isinstance(outcome.error, ContractBroken) and "a raw source is read alone" in outcome.message
+
+
+def test_two_jobs_of_one_source_each_read_its_files(place: Place) -> None:
+    write_contract(place.project, contract("bronze.again", COLUMNS["bronze.readings"]))
+    write(place.project / "jobs" / "bronze" / "again.py", JOBS["bronze.readings"].replace("bronze.readings", "bronze.again"))
+    place.file("c.csv", ("north", "2026-03-06", 1.0))
+    assert place.run("bronze.again").rows_kept == 5
+    assert place.run("bronze.readings").rows_kept == 1
+    assert place.rows("bronze.again", "row_id") == place.rows("bronze.readings", "row_id")
+    assert place.run("bronze.again").status == "nothing"
+
+
+# -- cut short ---------------------------------------------------------------------------------------------------------
+
+
+class Died(BaseException):
+    """The process ends here, as by kill -9: nothing of ours may catch it."""
+
+
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place, str, str], None]:
+    """Run a job until it reaches a point, and let its process die there."""
+
+    def run_until(place: Place, point: str, address: str) -> None:
+        def reached(now: str) -> None:
+            if now == f"{point}:{address}":
+                raise Died
+
+        with monkeypatch.context() as patch:
+            patch.setattr("lake.run.tables.reached", reached)
+            with pytest.raises(Died):
+                place.run(address)
+
+    return run_until
+
+
+@pytest.mark.parametrize("point", ["planned", "staged", "committed"])
+def test_a_run_that_died_is_ended_by_the_next_one_with_each_row_once_and_whole_books(
+    point: str, place: Place, dying: Callable[[Place, str, str], None]
+) -> None:
+    place.file("c.csv", ("south", "2026-03-06", 7.0), ("south", "2026-03-06", "x"))
+    dying(place, point, "bronze.readings")
+    assert place.standing("bronze.readings").published == ({1, 2} if point == "committed" else {1})
+    place.file("d.csv", ("south", "2026-03-07", 8.0))  # landed meanwhile: not of the run that died
+    outcome = place.run("bronze.readings")
+    if point != "committed":
+        assert (outcome.status, outcome.run, outcome.rows_in, outcome.rows_kept) == ("published", 2, 2, 1)
+        outcome = place.run("bronze.readings")
+    assert (outcome.status, outcome.run, outcome.rows_kept) == ("published", 3, 1)
+    after_death_is_over(place)
+
+
+def after_death_is_over(place: Place) -> None:
+    """What the books and the table must say after c.csv and d.csv, wherever the process died."""
+    assert place.run("bronze.readings").status == "nothing"
+    standing = place.standing("bronze.readings")
+    assert (standing.open, standing.published, standing.next_run) == (None, {1, 2, 3}, 4)
+    assert place.rows("bronze.readings", "file", "value")[3:] == [("b.csv", 10.0), ("c.csv", 7.0), ("d.csv", 8.0)]
+    assert ledger(place)[2:] == [("c.csv", 1, 2, 1, 1), ("d.csv", 1, 3, 1, 0)]
+    assert rejects(place, "bronze.readings")[1:] == [(2, "c.csv", 3, ["not_a_number:value"], b"south,2026-03-06,x")]
+    ended = [(e.run, e.rows_rejected) for e in ops.events(place.lake.store, "bronze.readings") if e.status == "published"]
+    assert ended == [(1, 1), (2, 1), (3, 0)]
+
+
+def test_an_intent_that_was_given_up_for_mended_code_never_counts(place: Place, dying: Callable[[Place, str, str], None]) -> None:
+    place.file("c.csv", ("south", "2026-03-06", 7.0), ("west", "2026-03-06", 7.0))
+    place.run("bronze.readings")
+    dying(place, "staged", "silver.readings")
+    place.change("jobs/silver/readings.py", '"value")\n', '"value").where("station is not null")\n')
+    outcome = place.run("silver.readings")
+    assert (outcome.status, outcome.run, outcome.rows_kept) == ("published", 3, 1)
+    assert "older code made them" in outcome.message  # the rows of run 1
+    assert (place.standing("silver.readings").published, place.standing("silver.readings").open) == ({1, 3}, None)
+    assert [r[0] for r in rejects(place, "silver.readings")] == [3]
+    outcome = place.run("silver.readings")
+    assert (outcome.status, place.table("silver.readings").version()) == ("nothing", 2)
+    assert "older code made them" in outcome.message  # adding to them has not made them anew
+    assert place.standing("silver.readings").taken == {"bronze.readings": [1, 2]}
+    assert silver(place) == [*SILVER, ("south", "2026-03-06", 7.0)]
+
+
+def test_files_planned_by_a_run_that_died_before_its_intent_are_not_read_twice(place: Place) -> None:
+    place.file("c.csv", ("south", "2026-03-06", 7.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lake.run.tables.TableRun._event", lambda *_, **__: (_ for _ in ()).throw(Died()))
+        with pytest.raises(Died):
+            place.run("bronze.readings")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lake.run.tables.reached", lambda _: (_ for _ in ()).throw(Died()))
+        with pytest.raises(Died):
+            place.run("bronze.readings")
+    outcome = place.run("bronze.readings")
+    assert (outcome.run, outcome.rows_in, len(place.rows("bronze.readings", "file"))) == (2, 1, 5)
+
+
+def test_a_process_that_was_killed_at_its_commit_or_before_it_loses_and_doubles_nothing(
+    first_night: Path, tmp_path: Path, store_home: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job file run as a script of its own; kill -9 with its files staged, and after its commit, before the books."""
+    children: dict[str, tuple[Place, subprocess.Popen[str]]] = {}
+    for point in ("staged", "committed"):
+        place = Place.at(copied(first_night, tmp_path / point), store_home, spark)
+        place.file("c.csv", ("south", "2026-03-06", 7.0), ("south", "2026-03-06", "x"))
+        env = os.environ | {"LAKE_ROOT": str(place.root), "LAKE_HOME": str(store_home), "LAKE_PROJECT": str(place.project)}
+        env |= {"LAKE_HOLD_AT": f"{point}:bronze.readings", "LAKE_MASTER": "local[1]", "LAKE_DRIVER_MEMORY": "1g"}
+        command = [sys.executable, str(place.project / "jobs" / "bronze" / "readings.py")]
+        children[point] = place, subprocess.Popen(command, env=env, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for point, (place, child) in children.items():
+        said: list[str] = []
+        assert child.stdout is not None
+        with child.stdout:
+            while not said or (said[-1] and not said[-1].startswith("holding at")):  # an empty line is the end
+                said.append(child.stdout.readline())
+            child.kill()  # -9; its JVM ends with the pipe that it was started on
+            child.wait()
+        assert said[-1] == f"holding at {point}:bronze.readings\n", "".join(said)
+        monkeypatch.setenv("LAKE_PROJECT", str(place.project))
+        assert place.table("bronze.readings").last_run() == (2 if point == "committed" else 1)
+        assert place.standing("bronze.readings").open is not None
+        if point == "staged":
+            assert place.run("bronze.readings").run == 2
+        place.file("d.csv", ("south", "2026-03-07", 8.0))
+        assert place.run("bronze.readings").run == 3
+        after_death_is_over(place)
+
+
+# -- made again --------------------------------------------------------------------------------------------------------
+
+
+def test_changed_code_is_told_until_a_rebuild_makes_the_rows_anew(place: Place) -> None:
+    place.change("jobs/gold/totals.py", '"""Every reading counts."""', '"""Another docstring is no other code."""')
+    assert place.run("gold.totals").message == ""
+    place.change("jobs/gold/totals.py", 'F.sum("value")', 'F.max("value")')
+    outcome = place.run("gold.totals")
+    assert (outcome.status, outcome.message) == ("nothing", "rows stand as older code made them; lake rebuild gold.totals")
+    outcome = place.run("gold.totals", full=True)
+    assert (outcome.status, outcome.message) == ("published", "")
+    assert place.rows("gold.totals", "station", "total") == [("north", 10.0), ("south", 5.0)]
+    outcome = place.run("gold.totals")
+    assert (outcome.status, outcome.message) == ("nothing", "")
+
+
+def test_a_changed_contract_is_told_and_only_a_rebuild_gives_the_table_its_columns(place: Place) -> None:
+    columns = [
+        *COLUMNS["silver.readings"][:-1],
+        {**COLUMNS["silver.readings"][-1], "maximum": 100},
+        {"name": "unit", "type": "string", "required": True},
+    ]
+    write_contract(place.project, contract("silver.readings", columns))
+    place.change("jobs/silver/readings.py", '"value")', '"value").selectExpr("*", "\'K\' as unit")')
+    assert "older code" in place.run("silver.readings").message
+    place.table("bronze.readings").delta().delete("value = 5")  # so that there is something to take in
+    outcome = place.run("silver.readings")
+    assert isinstance(outcome.error, ContractBroken) and outcome.exit_code == 65
+    assert "column unit is not in the table; constraints.value_in_range has changed" in outcome.message
+    assert "lake rebuild silver.readings --downstream" in outcome.error.next_step
+    assert silver(place) == SILVER
+    outcome = place.run("silver.readings", full=True)
+    assert (outcome.status, place.rows("silver.readings", "value", "unit")) == ("published", [(1.0, "K"), (10.0, "K"), (3.0, "K")])
+    assert place.table("silver.readings").differs() == []
+
+
+def test_a_rebuild_reads_every_file_again_and_refuses_when_one_is_gone(place: Place) -> None:
+    before = place.rows("bronze.readings", "row_id", "file", "edition", "value")
+    place.file("c.csv", ("south", "2026-03-06", 7.0))
+    (place.root / "raw" / "readings" / "a.csv").rename(place.root / "a.csv")
+    outcome = place.run("bronze.readings", full=True)
+    assert isinstance(outcome.error, SourceMissing) and outcome.exit_code == 66
+    assert "1 files whose rows bronze.readings holds are gone" in outcome.message and "a.csv" in outcome.message
+    assert (place.table("bronze.readings").version(), place.standing("bronze.readings").open) == (1, None)
+    (place.root / "a.csv").rename(place.root / "raw" / "readings" / "a.csv")
+    outcome = place.run("bronze.readings", full=True)
+    assert (outcome.status, outcome.rows_in, outcome.rows_kept) == ("published", 6, 5)
+    assert [r for r in place.rows("bronze.readings", "row_id", "file", "edition", "value") if r[1] != "c.csv"] == before
+    assert place.run("bronze.readings").status == "nothing"
+
+
+# -- slices ------------------------------------------------------------------------------------------------------------
+
+DAY_0 = date(2026, 1, 1)
+days = st.integers(0, 14).map(lambda n: DAY_0 + timedelta(n))
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(known=st.sets(days, min_size=1), touched=st.sets(days), back=st.integers(0, 80), width=st.sampled_from([1, 2, 7]))
+def test_every_slice_that_depends_on_a_touched_one_is_built_and_all_that_it_looks_back_on_is_read(
+    known: set[date], touched: set[date], back: int, width: int
+) -> None:
+    """Slices are `width` days long; by brute force over all hours: a slice depends on the hours from its start - back to its end."""
+    start = {d: DAY_0 + width * (d - DAY_0) for d in known | touched}
+    known, touched = {start[d] for d in known}, {start[d] for d in touched}
+    hours = Job("gold.x", ("silver.x",), "slice", f"{back} hours" if back else None)
+    built, needed = slices_to_build(touched, sorted(known), hours)
+
+    def overlap(slice_: date, other: date) -> bool:
+        """Whether `slice_` looks on hours of `other`."""
+        gap = (slice_ - other).total_seconds() / 3600  # from start to start
+        return slice_ == other or (gap > 0 and gap - 24 * width < back)
+
+    assert {k for k in known if any(overlap(k, t) for t in touched)} <= set(built)
+    assert {k for k in known if any(overlap(b, k) for b in built)} <= set(needed)
+    assert touched <= set(built) <= touched | known and set(built) <= set(needed)
+    if not back:
+        assert set(built) == set(needed) == touched
+
+
+@pytest.mark.parametrize(
+    "touched, back, built, needed",
+    [
+        ([1], None, [1], [1]),
+        ([1], "1 day", [1, 2], [0, 1, 2]),
+        ([2], "1 day", [2, 9], [1, 2, 9]),  # where the 2nd ends is not known, only that the next slice is the 9th: one too many
+        ([1], "2 days", [1, 2], [0, 1, 2]),
+        ([], "2 days", [], []),
+        ([5], "1 day", [5, 9], [2, 5, 9]),  # a slice that is gone
+    ],
+)
+def test_slices_to_build(touched: list[int], back: str | None, built: list[int], needed: list[int]) -> None:
+    def on(numbers: list[int]) -> list[date]:
+        return [DAY_0 + timedelta(n) for n in numbers]
+
+    assert slices_to_build(set(on(touched)), on([0, 1, 2, 9]), Job("gold.x", ("silver.x",), "slice", back)) == (on(built), on(needed))
+
+
+def test_a_job_by_slices_needs_a_contract_that_is_partitioned_by_its_slice(place: Place) -> None:
+    columns = [{k: v for k, v in c.items() if k != "partitioned"} for c in COLUMNS["silver.readings"]]
+    write_contract(place.project, contract("silver.readings", columns))
+    place.change("jobs/silver/readings.py", '("bronze.readings",)', '("bronze.readings",), grain="slice"')
+    place.table("bronze.readings").delta().delete("value = 5")
+    outcome = place.run("silver.readings")
+    assert isinstance(outcome.error, ContractBroken)
