@@ -162,6 +162,8 @@ def _start(settings: Settings, folder: Path, keys: dict[str, str]) -> subprocess
             "-Xmx256m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",  # no file of figures in the system's temporary folder
+            f"-Djava.io.tmpdir={folder}",
             "-jar",
             str(jars[-1]),
             "--properties",

@@ -29,6 +29,7 @@ def master(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield request.param
         return
     env = {**os.environ, "SPARK_NO_DAEMONIZE": "1", "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": str(tmp_path / "work")}
+    env.pop("SPARK_CONF_DIR", None)  # ours keeps Spark quiet, and a master tells its address in a line of its log
     started: list[subprocess.Popen[str]] = []
 
     def start(name: str, *args: str) -> Path:
@@ -72,18 +73,20 @@ def master(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def test_one_job_of_each_zone_by_spark_submit(master: str, server: Server, store_home: Path) -> None:
-    place = Place.at(f"s3a://lake/{secrets.token_hex(4)}", store_home, SPARK_CONF_DIR=str(PROJECT / ".lake" / "conf"))
+    bin = Path(sys.executable).parent
+    path = f"{bin}{os.pathsep}{os.environ['PATH']}"  # as `. .venv/bin/activate` sets it: PySpark's scripts look for their Python there
+    place = Place.at(f"s3a://lake/{secrets.token_hex(4)}", store_home, SPARK_CONF_DIR=str(PROJECT / ".lake" / "conf"), PATH=path)
     # What silver.texts unites must be there: made in one go by `lake`, so that the submits below are about submitting.
     place.lake("land", "--from", str(PROJECT / "samples" / "raw"))
     for other in ("sms_spam", "sentiment_sentences", "asap_reviews_zh"):
         place.lake("run", f"bronze.{other}")
     for job in JOBS:
-        done = place.run([str(Path(sys.executable).parent / "spark-submit"), "--master", master, str(PROJECT / "jobs" / f"{job}.py")])
+        done = place.run([str(bin / "spark-submit"), "--master", master, str(PROJECT / "jobs" / f"{job}.py")])
         assert done.returncode == 0, f"{job} on {master}:\n{done.stdout[-6000:]}"
     assert place.count("bronze.banking77") == 545
     assert place.count("predictions.intent") > 119
     secret = server.secret_key
-    again = place.run([str(Path(sys.executable).parent / "spark-submit"), "--master", master, str(PROJECT / "jobs" / "bronze/banking77.py")])
+    again = place.run([str(bin / "spark-submit"), "--master", master, str(PROJECT / "jobs" / "bronze/banking77.py")])
     assert again.returncode == 0
     assert "nothing" in again.stdout
     assert secret not in again.stdout

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 from lake.session import spark_session
@@ -32,7 +33,7 @@ def main(name: str) -> None:
 
 
 def hammer(spark: Any, name: str, order: dict[str, Any]) -> list[int]:
-    """Write versions 0 to n - 1 of one log as fast as it goes; those for which the LogStore said that they are ours."""
+    """Write versions 0 to n - 1 of one log, each at its appointed time; those for which the LogStore said that they are ours."""
     jvm, conf = spark.sparkContext._jvm, spark.sparkContext._jsc.hadoopConfiguration()
     log_store = functools.reduce(getattr, order["class"].split("."), jvm)(conf)
     won: list[int] = []
@@ -40,6 +41,8 @@ def hammer(spark: Any, name: str, order: dict[str, Any]) -> list[int]:
         actions = jvm.java.util.ArrayList()
         actions.add(json.dumps({"driver": name, "n": n, "filler": "x" * 2000}))
         path = jvm.org.apache.hadoop.fs.Path(f"{order['log']}/{n:020}.json")
+        while time.time() < order["at"] + n * order["every"]:  # all drivers at the same moment: one would run ahead of the other else
+            pass
         try:
             log_store.write(path, actions.iterator(), False, conf)
             won.append(n)

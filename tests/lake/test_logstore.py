@@ -117,10 +117,12 @@ def test_racing_commits_are_all_there(drivers: list[Driver], store: Store) -> No
 
 @pytest.mark.parametrize("whose", [OURS, STOCK], ids=["ours", "stock"])
 def test_one_version_has_one_winner(drivers: list[Driver], store: Store, whose: dict[str, str]) -> None:
-    """Two drivers write the same 100 versions as fast as they can; Delta's own LogStores tell both that they won, so this test can fail."""
-    n = 100
+    """Two drivers write the same 60 versions, each at the same moment; Delta's own LogStores tell both that they won, so this test can fail."""
+    n = 60
     log = store.key_uri("silver/hammer/_delta_log")
-    order = {"do": "hammer", "class": whose["s3" if store.on_s3 else "folder"], "log": log, "n": n}
+    if not store.on_s3:
+        Path(log).mkdir(parents=True)  # Delta's own does not
+    order = {"do": "hammer", "class": whose["s3" if store.on_s3 else "folder"], "log": log, "n": n, "at": time.time() + 1, "every": 0.1}
     with ThreadPoolExecutor(2) as threads:
         told = list(threads.map(lambda driver: driver.told(order), drivers))
     assert all("won" in said for said in told), told
