@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import secrets
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,47 +31,47 @@ def master(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield request.param
         return
     env = {**os.environ, "SPARK_NO_DAEMONIZE": "1", "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": str(tmp_path / "work")}
-    env.pop("SPARK_CONF_DIR", None)  # ours keeps Spark quiet, and a master tells its address in a line of its log
     started: list[subprocess.Popen[str]] = []
+    port, page = free_port(), free_port()
+    url = f"spark://127.0.0.1:{port}"
 
-    def start(name: str, *args: str) -> Path:
-        log = tmp_path / f"{name}.log"
-        command = [str(SPARK / "bin" / "spark-class"), *args]
-        started.append(subprocess.Popen(command, env=env, stdout=log.open("w"), stderr=subprocess.STDOUT, text=True))
-        return log
+    def start(name: str, *args: str) -> None:
+        command = [str(SPARK / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", "--host", "127.0.0.1", *args]
+        with (tmp_path / f"{len(started)}.log").open("w") as log:
+            started.append(subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, text=True))
 
-    def said(log: Path, pattern: str) -> str:
+    def workers() -> int:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{page}/json/", timeout=5) as answer:
+                return int(json.load(answer)["aliveworkers"])
+        except (OSError, ValueError):
+            return -1
+
+    def wait_for(count: int) -> None:
         for _ in range(240):
-            if found := re.search(pattern, log.read_text()):
-                return found[0]
-            time.sleep(0.25)
-        raise AssertionError(f"{pattern} never came:\n{log.read_text()[-3000:]}")
+            if workers() == count:
+                return
+            time.sleep(0.5)
+        logs = "\n".join(log.read_text()[-2000:] for log in sorted(tmp_path.glob("*.log")))
+        raise AssertionError(f"{count} workers never came:\n{logs}")
 
     try:
-        url = said(
-            start("master", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0"),
-            r"spark://127\.0\.0\.1:\d+",
-        )
-        for n in (1, 2):
-            worker = start(
-                f"worker{n}",
-                "org.apache.spark.deploy.worker.Worker",
-                "--host",
-                "127.0.0.1",
-                "--cores",
-                "1",
-                "--memory",
-                "2g",
-                "--webui-port",
-                "0",
-                url,
-            )
-            said(worker, "Successfully registered with master")
+        start("master.Master", "--port", str(port), "--webui-port", str(page))
+        wait_for(0)
+        for _ in (1, 2):
+            start("worker.Worker", "--cores", "1", "--memory", "2g", "--webui-port", str(free_port()), url)
+        wait_for(2)
         yield url
     finally:
         for process in reversed(started):
             process.terminate()
             process.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def test_one_job_of_each_zone_by_spark_submit(master: str, server: Server, store_home: Path) -> None:

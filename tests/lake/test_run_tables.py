@@ -241,7 +241,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place, str, str], None]:
     return run_until
 
 
-@pytest.mark.parametrize("point", ["planned", "staged", "committed"])
+@pytest.mark.parametrize("point", ["planned", "committed"])  # 'staged' is for real below
 def test_a_run_that_died_is_ended_by_the_next_one_with_each_row_once_and_whole_books(
     point: str, place: Place, dying: Callable[[Place, str, str], None]
 ) -> None:
