@@ -118,7 +118,7 @@ def test_racing_commits_are_all_there(drivers: list[Driver], store: Store) -> No
 @pytest.mark.parametrize("whose", [OURS, STOCK], ids=["ours", "stock"])
 def test_one_version_has_one_winner(drivers: list[Driver], store: Store, whose: dict[str, str]) -> None:
     """Two drivers write the same versions, each at the same moment. Delta's own LogStore for S3 tells both that they won: this test can fail."""
-    n, every = (60, 0.1) if store.on_s3 else (300, 0.02)
+    n, every = 60, 0.1  # one write takes 20 to 60 ms through py4j on two busy cores
     order = {"do": "hammer", "class": whose["s3" if store.on_s3 else "folder"], "every": every}
 
     def hammered(log: str, n: int) -> list[dict[str, Any]]:
