@@ -348,7 +348,7 @@ class Table:
         Raises:
             Busy: another driver wrote the same rows or the same run at the same time.
         """
-        from delta.exceptions import DeltaConcurrentModificationException  # the import itself teaches py4j to raise Delta's own errors
+        from delta import exceptions as conflicts  # importing it teaches py4j to raise them
 
         staged = list(staged)
         transaction = staged[0].transaction
@@ -370,7 +370,16 @@ class Table:
         try:
             sequence = jvm.scala.jdk.javaapi.CollectionConverters.asScala(actions).toSeq()
             return int(transaction.commit(sequence, manual))
-        except DeltaConcurrentModificationException as error:
+        except (
+            conflicts.ConcurrentAppendException,
+            conflicts.ConcurrentDeleteDeleteException,
+            conflicts.ConcurrentDeleteReadException,
+            conflicts.ConcurrentTransactionException,
+            conflicts.ConcurrentWriteException,
+            conflicts.DeltaConcurrentModificationException,
+            conflicts.MetadataChangedException,
+            conflicts.ProtocolChangedException,
+        ) as error:
             kind = type(error).__name__
             raise Busy(
                 f"{self.address}: another writer committed at the same time ({kind})",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import unquote
+
+from deltalake import DeltaTable
 
 from lake import ops
 from lake.contract import Contract, addresses
@@ -32,11 +35,11 @@ def tend(lake: Lake, only: Sequence[str] = ()) -> list[Tended]:
     Compaction makes a version whose rows are the same: readers downstream see that nothing changed.
     """
     pinned = _pins(lake)
-    done = [_tend(lake, a, pinned.get(a, [])) for a in addresses() if not a.startswith(("raw.", "models.")) and (not only or a in only)]
+    done = [_tend(lake, a, pinned.get(a, frozenset())) for a in addresses() if not a.startswith(("raw.", "models.")) and (not only or a in only)]
     return [t for t in done if t is not None and (t.compacted or t.vacuumed or t.expired)]
 
 
-def _tend(lake: Lake, address: str, pins: Sequence[int]) -> Tended | None:
+def _tend(lake: Lake, address: str, pins: Set[str]) -> Tended | None:
     table = Table(address, lake.store)
     if not table.exists():
         return None
@@ -56,11 +59,23 @@ def _tend(lake: Lake, address: str, pins: Sequence[int]) -> Tended | None:
         compacted = int(delta.optimize.compact()["numFilesRemoved"])
         delta.create_checkpoint()
     delta.update_incremental()
-    # Asked first: a vacuum that finds nothing would still commit a version. `full`, or files staged by runs that died would stay for ever.
-    vacuumed = len(delta.vacuum(dry_run=True, full=True, keep_versions=sorted(pins) or None))
-    if vacuumed:
-        delta.vacuum(dry_run=False, full=True, keep_versions=sorted(pins) or None)
+    vacuumed = _vacuum(lake, address, delta, pins)
     return Tended(address, compacted, vacuumed, expired)
+
+
+def _vacuum(lake: Lake, address: str, delta: DeltaTable, pins: Set[str]) -> int:
+    """Remove files that no version within the retention names, staged ones of runs that died too, but none that is pinned; how many went.
+
+    delta-rs says which; removing them is ours. Its own vacuum commits two versions, names again each night what went before,
+    and keeps pins by version, which it can't read any more when the log's 30 days are over.
+    """
+    going = [p for p in delta.vacuum(dry_run=True, full=True) if not {p, unquote(p)} & pins]
+    folder = address.replace(".", "/")
+    there = set(lake.store.keys(f"{folder}/")) if going else set[str]()
+    gone = [key for p in going if (key := f"{folder}/{p}") in there]
+    for key in gone:
+        lake.store.delete(key)
+    return len(gone)
 
 
 def _superseded(lake: Lake) -> str:
@@ -80,13 +95,14 @@ def _older(table: Table, before: datetime) -> bool:
     return rows.num_rows > 0
 
 
-def _pins(lake: Lake) -> dict[str, list[int]]:
-    """Versions that some model was trained on, by address: these stay readable."""
+def _pins(lake: Lake) -> dict[str, Set[str]]:
+    """Data files that some model was trained on, below their table's folder, by address: these stay."""
     from lake.models.registry import Registry
 
-    registry, pins = Registry(lake.store), dict[str, list[int]]()
+    registry, pins = Registry(lake.store), dict[str, Set[str]]()
     for name in sorted({key.split("/")[1] for key in lake.store.keys("models/")}):
         for version in registry.versions(name):
-            data = registry.version(name, version).facts["data"]
-            pins.setdefault(data["address"], []).append(data["version"])
+            manifest = registry.version(name, version).facts["manifest"]
+            files = {path.removeprefix(manifest["uri"]).lstrip("/") for path, _, _ in manifest["files"]}
+            pins[manifest["address"]] = pins.get(manifest["address"], frozenset()) | files
     return pins

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -14,6 +14,9 @@ from tests.lake.project import Place, copied, write_project
 @pytest.fixture(scope="session")
 def first_night(tmp_path_factory: pytest.TempPathFactory, store_home: Path, spark: SparkSession) -> Path:
     """The folder of a place after its first night: two files, three days, every table made. Copy it; never write to it."""
+    # Compiling the code of each small query is a third of a run's time here: sessions of runs interpret it (the flows' own processes compile).
+    context: Any = spark.sparkContext
+    context._jsc.sc().conf().set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     folder = tmp_path_factory.mktemp("first")
     place = Place.at(folder, store_home, spark)
     write_project(place.project)
@@ -40,6 +43,3 @@ def new_place(tmp_path: Path, store_home: Path, spark: SparkSession, monkeypatch
     write_project(folder / "project")
     monkeypatch.setenv("LAKE_PROJECT", str(folder / "project"))
     return Place.at(folder, store_home, spark)
-
-
-Another = Callable[[str], Place]

@@ -13,6 +13,7 @@ import pytest
 from deltalake import write_deltalake
 
 from lake import ops
+from lake.errors import SourceMissing
 from lake.table import Table
 from lake.upkeep import tend
 from tests.lake.project import Place
@@ -57,8 +58,8 @@ def test_files_that_no_version_needs_go_and_those_of_a_pinned_one_stay(place: Pl
     table = place.table("silver.readings")
     add(table, row(1))
     pinned = table.snapshot()
-    data = {"address": "silver.readings", "version": pinned.version}
-    place.lake.store.put("models/toy/1/card.json", json.dumps({"files": [], "data": data}).encode())
+    card = {"files": [], "manifest": json.loads(pinned.to_json())}
+    place.lake.store.put("models/toy/1/card.json", json.dumps(card).encode())
     table.delta().delete("row_id = '1'")
     add(table, row(2))
     unpinned = table.snapshot()
@@ -74,14 +75,23 @@ def test_files_that_no_version_needs_go_and_those_of_a_pinned_one_stay(place: Pl
     assert done.vacuumed == 1 and not Path(orphan).exists() and Path(young).exists()
 
     table.delta().alter.set_table_properties({"delta.deletedFileRetentionDuration": "interval 0 hours"})
+    version = table.version()
     [done] = tend(place.lake, ["silver.readings"])
     gone = {f.path for f in unpinned.files} - {f.path for f in (*pinned.files, *table.snapshot().files)}
-    assert len(gone) == 1 <= done.vacuumed
-    assert not any(Path(f).exists() for f in (*gone, young))
+    assert len(gone) == 1 < done.vacuumed and not any(Path(f).exists() for f in (*gone, young))
     assert table.snapshot(pinned.version) == pinned
     assert sum(pq.read_metadata(f.path).num_rows for f in pinned.files) == pinned.rows == 5
-    version = table.version()
-    assert (tend(place.lake, ["silver.readings"]), table.version()) == ([], version)
+    assert (tend(place.lake, ["silver.readings"]), table.version()) == ([], version)  # nobody downstream has anything to look at
+
+    # After the log's 30 days the pinned version can't be read by its number any more: its files stay all the same.
+    table.delta().create_checkpoint()
+    for path in Path(table.uri, "_delta_log").glob("*"):
+        if path.name[:20].isdigit() and int(path.name[:20]) < (version or 0):
+            path.unlink()
+    with pytest.raises(SourceMissing):
+        table.snapshot(pinned.version)
+    assert tend(place.lake, ["silver.readings"]) == []
+    assert all(Path(f.path).exists() for f in pinned.files)
 
 
 def test_rows_of_the_books_go_after_their_retention_but_never_what_the_next_run_must_know(place: Place) -> None:
