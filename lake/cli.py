@@ -95,13 +95,15 @@ def show_plan(mermaid: Annotated[bool, typer.Option(help="the picture as Mermaid
 
 @app.command()
 def run(
-    address: Address, full: Annotated[bool, typer.Option("--full", help="make it again from all its inputs; a model: train to the end")] = False
+    addresses: Annotated[list[str], typer.Argument(help="one or more of <zone>.<name>, e.g. silver.texts")],
+    full: Annotated[bool, typer.Option("--full", help="make it again from all its inputs; a model: train to the end")] = False,
 ) -> None:
-    """Run one job."""
+    """Run one job, or some in the plan's order."""
     from lake.plan import plan
 
-    step = plan().step(address)
-    _run_steps([step], full=full)
+    whole = plan()
+    chosen = [whole.step(address) for address in addresses]
+    _run_steps([step for step in whole.steps if step in chosen], full=full)
 
 
 @app.command()

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     models: str | None = Field(None, description="base model: a folder, or a hub id; default the packaged MiniLM")
     master: str = Field("local[*]", description="Spark master of runs that were not started by spark-submit")
     driver_memory: str = Field("3g", description="heap of the Spark driver that `lake` starts itself")
+    train_seconds: float | None = Field(None, gt=0, description="wall time of a training, in place of its job's budget; --full lifts both")
     single_writer: bool = Field(False, description="write although the store does not honour If-None-Match: one driver only")
     on_failure: str | None = Field(None, description="command, or http(s) address of a webhook, called when a night fails")
     pii_key_file: Path | None = Field(None, description="file with the key of the personal-data tokens; default .lake/keys/pii")

@@ -108,7 +108,7 @@ class Registry:
         folder = Path(folder)
         if not (folder / CARD).is_file():
             raise SourceMissing(f"{folder} has no {CARD}: its training did not end", next_step=f"lake run models.{name}")
-        digests = {p.name: _sha256(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != CARD}
+        digests = {p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file() and p != folder / CARD}
         content = hashlib.sha256("".join(f"{n} {d}\n" for n, d in digests.items()).encode()).hexdigest()[:16]
         place = f"models/{name}/{version}"
         files = [File(n, f"{place}/{content}/{n}", (folder / n).stat().st_size, d) for n, d in digests.items()]
@@ -210,6 +210,7 @@ class Registry:
             for file in model.files:
                 digest = hashlib.sha256()
                 path = self.store.arrow_path(self.store.key_uri(file.key))
+                (aside / file.name).parent.mkdir(exist_ok=True)
                 with files.open_input_stream(path) as source, (aside / file.name).open("wb") as target:
                     while block := source.read(2**20):
                         digest.update(block)

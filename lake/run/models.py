@@ -40,7 +40,7 @@ class ModelRun:
 
     def go(self, *, full: bool) -> Outcome:
         """Train if the table has changed since the last version (or `full`), and decide."""
-        spec = replace(self.spec, budget_seconds=None) if full else self.spec
+        spec = replace(self.spec, budget_seconds=None if full else self.lake.settings.train_seconds or self.spec.budget_seconds)
         versions = self.registry.versions(self.name)
         found = ops.events(self.lake.store, self.address)
         standing = ops.standing(found, max(versions, default=0))

@@ -159,6 +159,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     [
         (("run", "silver.readings"), [("silver.readings", False)], 0),
         (("run", "silver.readings", "--full"), [("silver.readings", True)], 0),
+        (("run", "silver.readings", "bronze.readings"), [("bronze.readings", False), ("silver.readings", False)], 0),
         (("run", "gold.daily"), [("gold.daily", False)], 70),
         (("rebuild", "silver.readings"), [("silver.readings", True)], 0),
         (("rebuild", "bronze.readings", "--downstream"), [("bronze.readings", True), ("silver.readings", True), ("gold.daily", True)], 70),
