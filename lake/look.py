@@ -61,6 +61,8 @@ def query(store: Store, sql: str) -> pa.Table:
 
 def describe(store: Store, address: str, rows: int = 5) -> list[RenderableType]:
     """A table's card: what it is, how it stands, its columns, its last verdict, a few rows with personal data hidden."""
+    if address.startswith("models."):
+        return [model_versions(store, address.partition(".")[2])]
     contract = Contract.load(address)
     table = Table(address, store)
     parts: list[RenderableType] = [Text.assemble((address, "bold"), "  ", contract.description or contract.name)]
@@ -119,7 +121,7 @@ def model_versions(store: Store, name: str | None = None) -> RenderableType:
         figures = json.loads(row["metrics"])
         shown = [f"{figures[k]:.4f}" if isinstance(figures.get(k), float) else "" for k in ("accuracy", "macro_f1")]
         table.add_row(model, str(version), row["status"], f"{row['table']} version {row['table_version']}", *shown, Text(row["reason"]))
-    return table if newest else Text("no model yet: lake run models.intent")
+    return table if newest else Text(f"no model yet: lake run models.{name or 'intent'}")
 
 
 def lineage(store: Store, address: str, key: str) -> RenderableType:

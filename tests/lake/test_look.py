@@ -192,7 +192,10 @@ def test_a_model_version_is_shown_by_its_newest_decision(project: Path, store: S
         model | {"at": AT + timedelta(hours=1), "status": "retired", "reason": "version 2 [x] is better"},
         model | {"at": AT, "status": "champion", "reason": "the first"},
     ])  # fmt: skip
-    shown = said(look.model_versions(store, "intent"))
+    [card] = look.describe(store, "models.intent")
+    shown = said(card)
+    assert shown == said(look.model_versions(store, "intent"))
+    assert said(look.describe(store, "models.other")[0]).strip() == "no model yet: lake run models.other"
     assert "the first" not in shown
     assert shown.splitlines()[1].split() == ["intent", "1", "retired", "gold.daily", "version", "3", "0.9300", "version", "2", "[x]", "is", "better"]
 
