@@ -3,6 +3,9 @@
 A file is (source, path below the source's folder, edition): its sha256 is a fact about it, not its name. The same bytes
 under two names are two files, other bytes under the same name are the next edition, and a touched file with the same
 bytes is nothing new.
+
+A file that grows while we look (a server's live log) is taken as it stood when it was listed: its first `size` bytes are
+hashed, and no more of it is read. What comes after them makes its next edition.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lake.contract import Source
-from lake.errors import FileChanged
+from lake.errors import StoreUnreachable
 from lake.store import Object, Store, open_place, split_location
 
 COMPRESSED = (".gz", ".bz2", ".zst")
@@ -36,15 +39,15 @@ class FileEdition:
     uri: str
 
 
-def discover(store: Store, source: Source, known: Mapping[str, FileEdition]) -> list[FileEdition]:
+def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say: Callable[[str], None] | None = None) -> list[FileEdition]:
     """Files that are new, or changed since their last edition in `known` (by path); in the order of their paths.
 
     One listing does for files whose size and etag are known. Else the sha256 decides: from the object's metadata, where
-    its landing put it, or from the bytes.
+    its landing put it, or from the bytes. A file that was replaced, cut or removed since it was listed is left out, a
+    line for `say`: the next run finds what lies there then.
 
     Raises:
-        StoreUnreachable: the source's place does not answer.
-        FileChanged: a file went away between its listing and its reading.
+        StoreUnreachable: the source's place does not answer, or does not let us read a file.
     """
     place = place_of(store, source)
     matches = matcher(split_location(source.location)[1])
@@ -55,21 +58,17 @@ def discover(store: Store, source: Source, known: Mapping[str, FileEdition]) -> 
 
     found = sorted((f for f in place.list() if matches(f.key) and differs(f)), key=lambda f: f.key)
     with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
-        hashes = threads.map(lambda f: _sha256(place, f.key), found)
-        return [
-            FileEdition(
-                source.address,
-                f.key,
-                last.edition + 1 if last else 1,
-                f.size,
-                f.etag,
-                sha256,
-                f.modified,
-                place.key_uri(f.key),
-            )
-            for f, sha256 in zip(found, hashes, strict=True)
-            if (last := known.get(f.key)) is None or last.sha256 != sha256
-        ]
+        hashes = list(threads.map(lambda f: _sha256(place, f), found))
+    editions: list[FileEdition] = []
+    for f, sha256 in zip(found, hashes, strict=True):
+        last = known.get(f.key)
+        if sha256 is None:
+            if say is not None:
+                say(f"{place.key_uri(f.key)} changed while it was looked at: left for the next run")
+        elif last is None or last.sha256 != sha256:
+            number = last.edition + 1 if last else 1
+            editions.append(FileEdition(source.address, f.key, number, f.size, f.etag, sha256, f.modified, place.key_uri(f.key)))
+    return editions
 
 
 def place_of(store: Store, source: Source) -> Store:
@@ -91,8 +90,9 @@ def place_of(store: Store, source: Source) -> Store:
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a path below the source's folder matches the pattern of its location.
 
-    `*` and `?` stay within a name, `**` crosses folders; names may begin with `.` or `_`. A compression suffix is not
-    part of a name: `*.csv` takes `a.csv.gz` as well.
+    `*` and `?` stay within a name, `**` crosses folders. As in a shell, no wildcard takes the `.` that a name or folder
+    begins with: what rsync and editors are still writing is called `.server.log.Xa12Bc`; a pattern that wants such files
+    writes the dot (`**/.*`). A compression suffix is not part of a name: `*.csv` takes `a.csv.gz` as well.
     """
     fits = re.compile(_expression(pattern)).fullmatch
 
@@ -103,25 +103,45 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     return matches
 
 
+_PLAIN = r"(?!(?<![^/])\.)"  # here does not stand the dot that a name begins with
+
+
 def _expression(pattern: str) -> str:
     parts, at = list[str](), 0
     for found in re.finditer(r"\*\*/|\*\*|\*|\?|\[(!?)([^\]/]+)\]", pattern):
         parts.append(re.escape(pattern[at : found.start()]))
-        plain = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+        plain = {"**/": f"(?:{_PLAIN}[^/]+/)*", "**": f"(?:{_PLAIN}.)*{_PLAIN}", "*": f"{_PLAIN}[^/]*", "?": f"{_PLAIN}[^/]"}
         letters = (found[2] or "").replace("\\", r"\\").replace("^", r"\^").replace("[", r"\[")
-        parts.append(plain.get(found[0]) or f"[{'^/' if found[1] else ''}{letters}]")
+        parts.append(plain.get(found[0]) or f"{_PLAIN}[{'^/' if found[1] else ''}{letters}]")
         at = found.end()
     return "(?s:" + "".join(parts) + re.escape(pattern[at:]) + ")"
 
 
-def _sha256(place: Store, key: str) -> str:
-    if place.on_s3 and (known := place.stat(key)) is not None and known.sha256:
-        return known.sha256
-    hashed, uri = hashlib.sha256(), place.key_uri(key)
+def _sha256(place: Store, listed: Object) -> str | None:
+    """Hash of the bytes that were listed; None when others lie there by now."""
+    if place.on_s3:
+        now = place.stat(listed.key)
+        if now is None or not _holds(place, now, listed):
+            return None
+        if now.sha256:
+            return now.sha256
+    hashed, left, uri = hashlib.sha256(), listed.size, place.key_uri(listed.key)
     try:
         with place.arrow().open_input_stream(place.arrow_path(uri), compression=None) as stream:
-            while block := stream.read(1024 * 1024):
+            while left and (block := stream.read(min(left, 1024 * 1024))):
                 hashed.update(block)
+                left -= len(block)
+        now = place.stat(listed.key)
     except FileNotFoundError:
-        raise FileChanged(f"{uri} was listed, and is gone now", next_step="run again when its writer is done") from None
-    return hashed.hexdigest()
+        return None
+    except OSError as error:
+        raise StoreUnreachable(f"{uri} can't be read: {error}", next_step="give this user (or these keys) the right to read it") from error
+    return hashed.hexdigest() if not left and now is not None and _holds(place, now, listed) else None
+
+
+def _holds(place: Store, now: Object, listed: Object) -> bool:
+    """Whether a file still begins with the bytes that were listed: it is the same, or it has only grown."""
+    if (now.size, now.etag) == (listed.size, listed.etag):
+        return True
+    # An object is replaced as a whole; the ETag of a file is <ctime>-<inode>-<size>. Another inode is another file (a log that was rotated).
+    return not place.on_s3 and now.size > listed.size and now.etag.split("-")[1] == listed.etag.split("-")[1]

@@ -8,8 +8,10 @@ Options of the raw contract:
     year      {field, first, rotated}: the field is a time without a year (BSD syslog). `first` is the year of a file's
               first record; where the file's path holds the day of its rotation (`auth.log-20260312`), the expression
               `rotated`, with a group each for year, month and day, finds it, and the first record is of the last year
-              that is not after it. A step back of six months or more (Dec -> Jan) begins the next year. The year is put
-              before the field's text: `2017 Mar 27 13:06:56`. A file's modified time is no help: copying changes it.
+              that is not after it. Each record follows the one before it, into the next year when its month is an
+              earlier one; only a step of one month back (also January to December) is a line that came late. The year
+              is put before the field's text: `2017 Mar 27 13:06:56`. A file's modified time is no help: copying
+              changes it.
     encoding  default utf-8; bytes that are not: `encoding`, and the bytes are kept.
 An empty line is a reject, `empty_row`, unless it continues an event.
 """
@@ -101,7 +103,11 @@ def _events(stream: BinaryIO, begins: bytes) -> Iterator[tuple[int, int, int, in
 
 
 class _Years:
-    """The year of times that are written without one, from their order in the file."""
+    """The year of times that are written without one, from their order in the file.
+
+    Right for any file in order whose host was never silent for ten months: a silence of eleven looks like a late line. A
+    clock that jumps back by more than a month looks like a new year.
+    """
 
     def __init__(self, option: Mapping[str, Any], fields: Sequence[str], path: str) -> None:
         try:
@@ -123,12 +129,10 @@ class _Years:
             if not self._month and self._until:
                 after = (month, _day(text)) > self._until[1:]
                 self._year = year = self._until[0] - after
-            step = month - self._month if self._month else 0
-            if step >= 6:  # a December line that came late, in January: the year before
-                year -= 1
+            if self._month and (month - self._month) % 12 == 11:  # a line of the month before came late: time does not go on by it
+                year -= month > self._month
             else:
-                if step <= -6:
-                    self._year = year = year + 1
+                self._year = year = year + (month < self._month)
                 self._month = month
         return (*values[: self._at], f"{year} {text}", *values[self._at + 1 :])
 

@@ -1,8 +1,9 @@
 """Records of raw files as a Spark DataFrame: origin, typed fields, and what is wrong with a record that can't be typed.
 
 The workers open, unpack, check and split the files (mapInArrow, a file is never split); one select of built-in
-functions then casts their text to the contract's types. A file's bytes are the ledger's, or the run ends: size and
-sha256 are taken while reading. Options of the raw contract that belong to the cast:
+functions then casts their text to the contract's types. A file's bytes are the ledger's, or the run ends: no more than
+its listed size is read (a log may have grown since), and the sha256 of that is taken while reading. Options of the raw
+contract that belong to the cast:
     formats   {field: pattern} of dates and timestamps, in Spark's datetime patterns; a timestamp always needs one.
     zone      zone of timestamps that carry none: a name (Asia/Shanghai) or an offset (+01:00); default UTC.
     missing   texts that mean that there is no value (-200, NA); so does an empty cell where the type is not string.
@@ -106,7 +107,7 @@ def _batches(
         yield _batch([whole], file, schema)
         return
     waiting, held = list[Row](), 0
-    with closing(_Checked(opened())) as checked:
+    with closing(_Checked(opened(), file.size)) as checked:
         content = _unpacked(file.path if file.size else "", checked)  # held by name: a buffered reader that is collected closes what lies below it
         for row in rows(content, options, names, file.path):
             waiting.append(row)
@@ -121,7 +122,7 @@ def _batches(
 
 def _damage(file: FileEdition, opened: Callable[[], BinaryIO]) -> str | None:
     """Why a compressed file can't be unpacked whole; None when it can."""
-    with closing(_Checked(opened())) as checked:
+    with closing(_Checked(opened(), file.size)) as checked:
         damage = None
         try:
             unpacked = _unpacked(file.path if file.size else "", checked)
@@ -134,16 +135,16 @@ def _damage(file: FileEdition, opened: Callable[[], BinaryIO]) -> str | None:
 
 
 class _Checked(io.RawIOBase):
-    """A stream that counts and hashes what passes through it."""
+    """The first `size` bytes of a stream, counted and hashed while they pass."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self._hash, self._size = stream, hashlib.sha256(), 0
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._hash, self._size, self._most = stream, hashlib.sha256(), 0, size
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        block = self._stream.read(len(buffer))
+        block = self._stream.read(min(len(buffer), self._most - self._size))
         self._hash.update(block)
         self._size += len(block)
         buffer[: len(block)] = block

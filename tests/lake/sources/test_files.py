@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lake.contract import Source
+from lake.errors import StoreUnreachable
 from lake.sources.files import discover, matcher
-from lake.store import Store
+from lake.store import Object, Store
 
 SOURCE = Source("raw.logs", "logs", "raw/logs/**", "lines", {}, ())
 
@@ -18,13 +23,13 @@ SOURCE = Source("raw.logs", "logs", "raw/logs/**", "lines", {}, ())
 def test_editions_follow_the_content(tmp_path: Path) -> None:
     store, folder = Store(str(tmp_path)), tmp_path / "raw" / "logs"
     folder.joinpath("b").mkdir(parents=True)
-    for name, text in {"b/.hidden": "1", "a.log": "2", "_under score é": "", "ümlaut": "1"}.items():
+    for name, text in {"b/in.log": "1", "a.log": "2", "_under score é": "", "ümlaut": "1"}.items():
         (folder / name).write_text(text)
     first = discover(store, SOURCE, {})
     assert [(f.path, f.edition, f.size) for f in first] == [
         ("_under score é", 1, 0),
         ("a.log", 1, 1),
-        ("b/.hidden", 1, 1),
+        ("b/in.log", 1, 1),
         ("ümlaut", 1, 1),
     ]
     assert first[2].sha256 == first[3].sha256  # the same bytes under two names are two files
@@ -37,6 +42,70 @@ def test_editions_follow_the_content(tmp_path: Path) -> None:
     (folder / "new").write_text("")
     assert [(f.path, f.edition) for f in discover(store, SOURCE, known)] == [("a.log", 2), ("new", 1)]
     assert all(Path(f.uri).is_file() for f in first)
+
+
+def listed_then(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """Let `meanwhile` happen between the listing of a place and the first look into a file."""
+    whole = Store.list
+
+    def listing(store: Store, prefix: str = "") -> Iterator[Object]:
+        yield from list(whole(store, prefix))
+        meanwhile()
+
+    monkeypatch.setattr(Store, "list", listing)
+
+
+def test_a_log_that_grows_is_taken_as_it_was_listed_and_its_rest_is_the_next_edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("one\n")
+    source = replace(SOURCE, location=f"{tmp_path}/**")
+    with monkeypatch.context() as patch:
+        listed_then(patch, lambda: log.open("a").write("two\n"))
+        (first,) = discover(Store("/nowhere"), source, {})
+    assert (first.size, first.sha256) == (4, hashlib.sha256(b"one\n").hexdigest())
+    (second,) = discover(Store("/nowhere"), source, {first.path: first})
+    assert (second.edition, second.size, second.sha256) == (2, 8, hashlib.sha256(b"one\ntwo\n").hexdigest())
+
+
+def rotated(log: Path) -> None:
+    log.rename(log.with_name("server.log.1"))
+    log.write_text("a new file, longer than the old one\n")
+
+
+@pytest.mark.parametrize("change", [rotated, Path.unlink, lambda log: log.write_text("1"), lambda log: log.write_text("two\n")])
+def test_a_file_that_was_replaced_or_cut_is_left_for_the_next_run_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    log, said = tmp_path / "server.log", list[str]()
+    log.write_text("one\n")
+    (tmp_path / "a.log").write_text("fine\n")
+    os.utime(log, (0, 0))
+    source = replace(SOURCE, location=f"{tmp_path}/*.log")
+    with monkeypatch.context() as patch:
+        listed_then(patch, lambda: (time.sleep(0.02), change(log)))  # the clock of a file system steps by 4 ms or so
+        assert [f.path for f in discover(Store("/nowhere"), source, {}, said.append)] == ["a.log"]
+    assert said == [f"{log} changed while it was looked at: left for the next run"]
+    assert [f.path for f in discover(Store("/nowhere"), source, {})] == ["a.log", *(["server.log"] if log.exists() else [])]
+
+
+def test_an_object_that_was_overwritten_is_left_for_the_next_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        store.put(f"raw/logs/{name}", b"one\n")
+    with monkeypatch.context() as patch:
+        listed_then(patch, lambda: store.put("raw/logs/b", b"one\ntwo\n"))
+        assert [f.path for f in discover(store, SOURCE, {})] == ["a"]
+    assert [(f.path, f.size) for f in discover(store, SOURCE, {})] == [("a", 4), ("b", 8)]
+
+
+def test_a_file_that_we_may_not_read_is_an_error_with_a_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> None:  # the suite may run as root, who may read everything
+        raise PermissionError("denied")
+
+    (tmp_path / "a.log").write_text("1")
+    monkeypatch.setattr(Store, "arrow", lambda _: SimpleNamespace(open_input_stream=denied))
+    with pytest.raises(StoreUnreachable, match=r"a\.log can't be read") as caught:
+        discover(Store("/nowhere"), replace(SOURCE, location=f"{tmp_path}/*"), {})
+    assert caught.value.next_step
 
 
 def test_place_elsewhere(tmp_path: Path) -> None:
@@ -66,6 +135,26 @@ def test_no_folder_no_files(tmp_path: Path) -> None:
         ("a.b+c(d)", "a.b+c(d)", True),
         ("a.b", "axb", False),
         ("*", "new\nline", True),
+        # no wildcard takes the dot of a name or folder that is hidden, or still being written
+        ("**", ".server.log.Xa12Bc", False),
+        ("**", "a/.b", False),
+        ("**", "a/.b/c", False),
+        ("**", "a/b.c/.../d", False),
+        ("**/*.log", ".git/x.log", False),
+        ("*.csv", ".csv", False),
+        ("*", ".a", False),
+        ("?a", ".a", False),
+        ("[!b]a", ".a", False),
+        ("**a", ".a", False),
+        ("a*", "a.b", True),
+        ("**", "a.b/c.d", True),
+        ("*?", "a.", True),
+        ("_*", "_a", True),
+        # unless the pattern writes it
+        (".*", ".a", True),
+        ("**/.*", "a/.b", True),
+        (".a/**", ".a/b/c", True),
+        (".a/**", ".a/.b", False),
     ],
 )
 def test_patterns(pattern: str, path: str, fits: bool) -> None:

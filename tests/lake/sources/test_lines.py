@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from datetime import date, timedelta
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -53,6 +55,30 @@ def test_years_are_counted_on_at_new_year_and_a_late_line_keeps_its_own() -> Non
     }
     read = [r.fields[0] for r in lines.records(io.BytesIO(data), options, ("time", "text"))]
     assert read == ["2019 Nov 30 00:00:01", "2020 Jan 1 00:00:02", "2019 Dec 31 23:59:59", "2020 Feb 28 00:00:00"]
+
+
+YEARS: dict[str, Any] = {"pattern": r"(?P<time>.*)", "year": {"field": "time", "first": 2026}}
+
+
+def dated(*times: str) -> list[str | None]:
+    """The times with their years, for a file that begins in 2026."""
+    return [r.fields[0] for r in lines.records(io.BytesIO("\n".join(times).encode()), YEARS, ("time",))]
+
+
+def test_a_quiet_host_is_dated_by_the_order_of_its_lines() -> None:
+    assert dated("Jan 5", "Mar 1", "Sep 2", "Dec 31", "Jan 1") == ["2026 Jan 5", "2026 Mar 1", "2026 Sep 2", "2026 Dec 31", "2027 Jan 1"]
+    assert dated("Sep 2", "Jun 1", "Apr 1") == ["2026 Sep 2", "2027 Jun 1", "2028 Apr 1"]
+
+
+def test_lines_that_come_late_over_the_end_of_a_month_leave_the_year_alone() -> None:
+    late = ["Mar 1", "Feb 28", "Feb 28", "Mar 1", "Dec 31", "Jan 1", "Dec 31", "Jan 1"]
+    assert dated(*late) == [f"{2027 if n in (5, 7) else 2026} {t}" for n, t in enumerate(late)]
+
+
+@given(first=st.dates(date(2026, 1, 1), date(2026, 12, 31)), gaps=st.lists(st.integers(0, 303)))
+def test_any_file_in_order_without_a_silence_of_ten_months_is_dated_right(first: date, gaps: list[int]) -> None:
+    days = list(accumulate(gaps, lambda day, gap: day + timedelta(gap), initial=first))
+    assert dated(*[f"{d:%b} {d.day}" for d in days]) == [f"{d:%Y %b} {d.day}" for d in days]
 
 
 @pytest.mark.parametrize(

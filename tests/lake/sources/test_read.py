@@ -49,7 +49,7 @@ def test_records_are_typed_or_say_why_not(spark: Any, lake_env: Settings, store:
         b"2024-03-01 09:00:00;NaN;1;x\n2024-03-01 09:00:00;1e999;1;\xff\n"
     )
     packed = gzip.compress(HEADER + b"2024-03-01 07:00:00;1;2;packed\n")
-    landed = {"a.csv": good, "b.csv": b"value;time\n1;2\n", "c.csv.gz": packed, "d.csv.gz": packed[:-9], ".empty": b""}
+    landed = {"a.csv": good, "b.csv": b"value;time\n1;2\n", "c.csv.gz": packed, "d.csv.gz": packed[:-9], "empty": b""}
     for name, data in landed.items():
         store.put(f"raw/rooms/north/{name}", data)
     files = discover(store, SOURCE, {})
@@ -82,28 +82,32 @@ def edition(path: Path, data: bytes) -> FileEdition:
     return FileEdition("raw.rooms", path.name, 1, len(data), "", hashlib.sha256(data).hexdigest(), datetime.now(UTC), str(path))
 
 
-@pytest.mark.parametrize("now", [b"a\nb\nC\n", b"a\nb\n", b"a\nb\nc\nd\n"])
+def batches(edition: FileEdition, path: Path) -> Any:
+    """The file at `path` read as this edition."""
+    return list(_batches(edition, lambda: path.open("rb", buffering=0), rows, {"header": False}, ["a"], _schema(1)))
+
+
+@pytest.mark.parametrize("now", [b"a\nb\nC\n", b"a\nb\n", b"A\nb\nc\nd\n"])
 def test_file_that_changed_since_it_was_listed_ends_the_run(tmp_path: Path, now: bytes) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(now)
     with pytest.raises(FileChanged, match="changed while it was read"):
-        list(
-            _batches(
-                edition(path, b"a\nb\nc\n"),
-                lambda: path.open("rb", buffering=0),
-                rows,
-                {"header": False},
-                ["a"],
-                _schema(1),
-            )
-        )
+        batches(edition(path, b"a\nb\nc\n"), path)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
+def test_file_that_has_grown_since_it_was_listed_is_read_as_it_was_listed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    first, more = (gzip.compress(b) if name.endswith(".gz") else b for b in (b"a\nb\n", b"c\n"))
+    path.write_bytes(first + more)
+    (batch,) = batches(edition(path, first), path)
+    assert (batch.column("cell0").to_pylist(), batch.column("_problem").to_pylist()) == (["a", "b"], [None, None])
 
 
 def test_batches_are_bounded(tmp_path: Path) -> None:
     path, data = tmp_path / "x.csv", b"a\n" * 20_000
     path.write_bytes(data)
-    batches = list(_batches(edition(path, data), lambda: path.open("rb", buffering=0), rows, {"header": False}, ["a"], _schema(1)))
-    assert [b.num_rows for b in batches] == [8192, 8192, 3616]
+    assert [b.num_rows for b in batches(edition(path, data), path)] == [8192, 8192, 3616]
 
 
 def test_large_files_get_tasks_of_their_own() -> None:
