@@ -142,17 +142,22 @@ def nightly() -> None:
 
 def _night(before: Callable[[Lake], None] | None) -> int:
     from lake.lake import Lake
+    from lake.night import call, show
     from lake.night import nightly as night_of
-    from lake.night import show
 
-    with Lake.open() as lake, lake.writing("night"):
-        if before:
-            before(lake)
-        night = night_of(lake)
-        show(night, console)
-        page = lake.settings.state / "reports" / "latest.html"
-        if page.exists():
-            console.print(f"page: {page}", soft_wrap=True)
+    try:
+        with Lake.open() as lake, lake.writing("night"):
+            if before:
+                before(lake)
+            night = night_of(lake)
+            show(night, console)
+            page = lake.settings.state / "reports" / "latest.html"
+            if page.exists():
+                console.print(f"page: {page}", soft_wrap=True)
+    except Exception as error:  # before its first job, or after its last: nobody else would tell
+        code = error.exit_code if isinstance(error, LakeError) else 1
+        call(Settings.load(), {"night": "", "exit_code": code, "text": f"the night broke off: {type(error).__name__}: {error}", "outcomes": []})
+        raise
     return night.exit_code
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
+import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
 from lake import ops
-from lake.errors import LakeError
+from lake.errors import LakeError, RunFailed
 from lake.lake import Lake
 from lake.plan import Plan, Step, plan
 from lake.run import Intent, Outcome, load, run, run_row
+from lake.settings import Settings
 from lake.upkeep import Tended, tend
 
 _FINE = ("published", "nothing")
@@ -46,6 +49,11 @@ class Night:
         words = {"published": "published", "nothing": "had nothing new", "refused": "refused", "failed": "failed", "skipped": "skipped"}
         return f"night {self.id}: " + ", ".join(f"{n} {words[s]}" for s, n in counts.items() if n)
 
+    def facts(self) -> dict[str, Any]:
+        """What whoever is called on failure gets to know: no more than the books say."""
+        missed = [{"address": o.address, "status": o.status, "message": o.message} for o in self.outcomes if o.status not in _FINE]
+        return {"night": self.id, "exit_code": self.exit_code, "text": self.sentence(), "outcomes": missed}
+
 
 def nightly(lake: Lake, *, only: Sequence[str] = (), whole: Plan | None = None) -> Night:
     """Run the plan; a job whose input failed tonight is skipped, everything else goes on. Reports come last, whatever happened."""
@@ -64,11 +72,26 @@ def nightly(lake: Lake, *, only: Sequence[str] = (), whole: Plan | None = None) 
         outcomes[step.job.writes] = _one(step, lake, {})
     night = Night(lake.night, tuple(outcomes.values()), tuple(tended))
     if night.exit_code:
-        call(lake, night)
+        call(lake.settings, night.facts())
     return night
 
 
 def _one(step: Step, lake: Lake, so_far: Mapping[str, Outcome]) -> Outcome:
+    """How one job ended. Whatever goes wrong, also with the books or with Spark itself, is the loss of this branch and not of the night."""
+    address = step.job.writes
+    began = time.monotonic()
+    try:
+        outcome = _ran(step, lake, so_far)
+    except Exception as error:  # noqa: BLE001  it ends this branch, is told with the night, and has its exit code
+        wrong = error if isinstance(error, LakeError) else RunFailed(f"{address}: {type(error).__name__}: {error}", next_step=f"lake run {address}")
+        outcome = Outcome(address, "failed", seconds=time.monotonic() - began, message=wrong.what, error=wrong)
+    lake.say(address, outcome.sentence() + (f"  [{outcome.seconds:.1f} s]" if outcome.seconds else ""))
+    if outcome.error and outcome.error.next_step:
+        lake.say(address, f"next: {outcome.error.next_step}")
+    return outcome
+
+
+def _ran(step: Step, lake: Lake, so_far: Mapping[str, Outcome]) -> Outcome:
     address = step.job.writes
     missing = [r for r in step.job.reads if r in so_far and so_far[r].status not in _FINE]
     if missing:
@@ -90,9 +113,6 @@ def _one(step: Step, lake: Lake, so_far: Mapping[str, Outcome]) -> Outcome:
     if outcome.error and not any(e.night == lake.night for e in ops.events(lake.store, address)):
         # It failed before it had an intent (a broken contract, a file that does not load): the books must say so too.
         ops.append(lake.store, "runs", [run_row(step, lake, Intent(0, {}, False), "failed", time.monotonic(), message=str(outcome.error))])
-    lake.say(address, outcome.sentence() + (f"  [{outcome.seconds:.1f} s]" if outcome.seconds else ""))
-    if outcome.error and outcome.error.next_step:
-        lake.say(address, f"next: {outcome.error.next_step}")
     return outcome
 
 
@@ -120,28 +140,22 @@ def show(night: Night, console: Console) -> None:
             console.print(f"{o.address}: {o.error}", markup=False, style="red")
 
 
-def call(lake: Lake, night: Night) -> None:
+def call(settings: Settings, facts: Mapping[str, Any]) -> None:
     """Tell the outside of a failed night: LAKE_ON_FAILURE is a webhook, or a command that gets the facts as JSON on its input."""
-    target = lake.settings.on_failure
+    target = settings.on_failure
     if not target:
         return
-    facts = json.dumps(
-        {
-            "night": night.id,
-            "root": lake.store.root,
-            "exit_code": night.exit_code,
-            "text": night.sentence(),
-            "outcomes": [{"address": o.address, "status": o.status, "message": o.message} for o in night.outcomes if o.status not in _FINE],
-        }
-    )
+    told = json.dumps({**facts, "root": settings.root})
     try:
         if target.startswith(("http://", "https://")):
-            request = urllib.request.Request(target, facts.encode(), {"Content-Type": "application/json"})
+            request = urllib.request.Request(target, told.encode(), {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=_CALL_SECONDS):
                 pass
         else:
-            # The command is the user's own setting; keys of ours are none of its business.
-            clean = {k: v for k, v in os.environ.items() if k not in ("LAKE_ACCESS_KEY", "LAKE_SECRET_KEY", "LAKE_PII_KEY")}
-            subprocess.run(target, shell=True, input=facts, text=True, timeout=_CALL_SECONDS, check=True, env=clean)
-    except (OSError, urllib.error.URLError, subprocess.SubprocessError) as error:
-        lake.say("lake", f"LAKE_ON_FAILURE could not be called: {type(error).__name__}: {error}")
+            # The command is the user's own setting; the lake's and its sources' keys are none of its business.
+            clean = {k: v for k, v in os.environ.items() if not (k.startswith("LAKE_") and k.endswith("_KEY"))}
+            subprocess.run(target, shell=True, input=told, text=True, timeout=_CALL_SECONDS, check=True, env=clean)
+    except (OSError, http.client.HTTPException, ValueError, subprocess.SubprocessError) as error:
+        # Never the error's own words: they repeat the command or the address, which may hold a token.
+        code = getattr(error, "returncode", None) or getattr(error, "code", None)
+        print(f"LAKE_ON_FAILURE could not be called: {type(error).__name__}" + (f" {code}" if code else ""), file=sys.stderr, flush=True)

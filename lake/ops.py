@@ -141,7 +141,7 @@ class Standing:
 
     taken: Mapping[str, Any]
     published: frozenset[int]
-    undone: frozenset[int]  # published once, and taken back by a restore
+    undone: frozenset[int]  # planned once, and not in the table: never committed, or taken back by a restore
     open: Event | None
     next_run: int
     last: Event | None
@@ -162,7 +162,8 @@ def standing(found: Iterable[Event], reached: int) -> Standing:
     planned: dict[int, Event] = {}
     ended: set[int] = set()
     ever: set[int] = set()
-    for event in found:
+    # By number, not by clock: two drivers' clocks differ, and a later run's events count after an earlier one's.
+    for event in sorted(found, key=lambda e: (e.run, e.status != "planned", e.at)):
         if event.status == "planned":
             planned[event.run] = event
             continue
@@ -179,4 +180,4 @@ def standing(found: Iterable[Event], reached: int) -> Standing:
     newest = max([*planned, *ended, 0])
     published |= {newest} & planned.keys() - ended if newest == reached else frozenset()
     still_open = planned.get(newest) if newest not in ended else None
-    return Standing(taken, published, frozenset(ever - published), still_open, max(newest, reached) + 1, last, made)
+    return Standing(taken, published, frozenset((ever | planned.keys()) - published), still_open, max(newest, reached) + 1, last, made)

@@ -93,10 +93,7 @@ class Changes:
 
     new: DataFrame
     gone: DataFrame | None
-
-    def empty(self) -> bool:
-        """Whether nothing differs (an OPTIMIZE makes a version without a difference)."""
-        return self.new.isEmpty() and (self.gone is None or self.gone.isEmpty())
+    empty: bool  # nothing differs: an OPTIMIZE makes a version without a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +213,12 @@ class Table:
         Raises:
             SourceMissing: a version between them can't be read any more, or has other columns.
         """
+        from py4j.protocol import Py4JJavaError
         from pyspark.errors import PySparkException
 
         try:
             return self._netted(spark, since, to)
-        except PySparkException as error:
+        except (PySparkException, Py4JJavaError) as error:
             first = str(error).strip().splitlines()[0]
             raise SourceMissing(
                 f"{self.address}: what changed from version {since} to {to} can't be read any more: {first[:300]}",
@@ -239,8 +237,9 @@ class Table:
         came = feed.where("_change_type in ('insert', 'update_postimage')").select(*columns)
         went = feed.where("_change_type in ('delete', 'update_preimage')").select(*columns)
         if went.isEmpty():
-            return Changes(came, None)
-        return Changes(came.exceptAll(went), went.exceptAll(came))
+            return Changes(came, None, came.isEmpty())
+        new, gone = came.exceptAll(went), went.exceptAll(came)
+        return Changes(new, gone, new.isEmpty() and gone.isEmpty())
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

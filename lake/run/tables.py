@@ -20,9 +20,11 @@ from datetime import date, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from deltalake.exceptions import DeltaError
+
 from lake import ops
 from lake.contract import Contract
-from lake.errors import BatchRefused, ContractBroken, FileChanged, LakeError, RunFailed, SourceMissing
+from lake.errors import BatchRefused, Busy, ContractBroken, FileChanged, LakeError, RunFailed, SourceMissing
 from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
@@ -60,23 +62,40 @@ class TableRun:
         if standing.open is not None and standing.open.run <= done:
             self._finish_books(standing.open)
             standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
-        intent = self._intent(standing, full=full)
+        # A table that was removed, or put back from a copy, behind our books: only the whole is right.
+        lost = max(standing.published, default=0) > done or (standing.last is not None and not self.table.exists())
+        if lost:
+            self.lake.say(self.job.writes, "the table is behind its books (removed, or put back from a copy): made again from all its inputs")
+        intent = self._intent(standing, full=full or lost)
         if isinstance(intent, Outcome):
             return intent
         spark = self.lake.spark().newSession()
         try:
             return self._publish(spark, intent, self._stale(standing))
         except LakeError as error:
-            self._event(intent, "refused" if isinstance(error, BatchRefused) else "failed", message=str(error))
+            if not self._stands(intent):
+                self._event(intent, "refused" if isinstance(error, BatchRefused) else "failed", message=str(error))
             raise
         except Exception as error:
             if self.lake.jvm_died(error):
                 raise  # the night starts another JVM and repeats the same intent
-            wrong = _run_failed(self.step, error)
-            self._event(intent, "failed", message=str(wrong))
+            wrong = _run_failed(self.step, error, full=intent.full)
+            if not self._stands(intent):
+                self._event(intent, "failed", message=str(wrong))
             raise wrong from error
 
+    def _stands(self, intent: Intent) -> bool:
+        """Whether the run's commit is in the table, or can't be asked for: then its intent stays open, and the next run finishes its books.
+
+        Said to have failed, its inputs would be taken in once more.
+        """
+        try:
+            return self.table.last_run() >= intent.run
+        except (LakeError, DeltaError, OSError):
+            return True
+
     def _intent(self, standing: ops.Standing, *, full: bool) -> Intent | Outcome:
+        first = standing.last is None
         if standing.open is not None and not full:
             event = standing.open
             if event.back_to is None and event.code == self.step.code and event.contract == self.contract.hash:
@@ -84,12 +103,12 @@ class TableRun:
                 ops.erase(self.lake.store, "rejects", event.address, event.run)
                 ops.erase(self.lake.store, "checks", event.address, event.run)
                 return Intent(event.run, event.inputs, event.full, self._planned_files(event.run), repeated=True)
-        taken = {} if full or standing.last is None else taken_of(standing.taken)
+        taken = {} if full or first else taken_of(standing.taken)
         inputs: dict[str, Any] = {}
         files: list[FileEdition] = []
         for address in self.job.reads:
             if address.startswith("raw."):
-                found = self._new_files(address, standing, full=full or standing.last is None)
+                found = self._new_files(address, standing, full=full or first)
                 files += found
                 inputs[address] = {"files": len(found), "bytes": sum(f.size for f in found)}
                 continue
@@ -98,7 +117,6 @@ class TableRun:
                 return Outcome(self.job.writes, "skipped", message=f"{address} is not there yet")
             inputs[address] = [taken.get(address), to]
         changed = bool(files) or any(isinstance(v, list) and v[0] != v[1] for v in inputs.values())
-        first = standing.last is None
         if not changed and not full and not (first and not self.table.exists()):
             return Outcome(self.job.writes, "nothing", message=self._stale(standing))
         # A model that changed makes every prediction again; a table that was never published is made whole.
@@ -124,6 +142,11 @@ class TableRun:
                 next_step=f"lake rebuild {self.job.writes} --downstream",
             )
         transaction = self.table.begin(spark, reshape=bool(differs))
+        if int(transaction.txnVersion(self.job.writes)) >= intent.run:
+            raise Busy(
+                f"{self.job.writes}: another driver committed run {intent.run} meanwhile",
+                next_step=f"lake run {self.job.writes}  (it takes up where the other ended)",
+            )
         built = self._built(spark, intent)
         if built is None:
             self._event(intent, "nothing")
@@ -192,8 +215,13 @@ class TableRun:
         if intent.full:
             inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
             return _Built(self._call(inputs, intent), replace="true")
-        changes = {a: self._changes(spark, a, *intent.inputs[a]) for a in tables}
-        if all(c is None or c.empty() for c in changes.values()):
+        try:
+            changes = {a: self._changes(spark, a, *intent.inputs[a]) for a in tables}
+        except SourceMissing as error:
+            if self.job.grain != "whole":  # which is built from all rows anyway
+                raise SourceMissing(error.what, next_step=f"lake rebuild {self.job.writes}  (from all rows in place of the changed ones)") from error
+            changes = {}
+        if changes and all(c is None or c.empty for c in changes.values()):
             return None
         if self.job.grain == "whole":
             inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
@@ -206,8 +234,9 @@ class TableRun:
         table = Table(address, self.lake.store)
         if since == to:
             return None
-        if since is None:  # an input that joined the job's reads after its last run
-            return Changes(table.read(spark, to), None)
+        if since is None:  # an input that joined the job's reads after its last run, or came back: its old rows may still be here
+            rows = table.read(spark, to)
+            return Changes(rows, rows.limit(0), rows.isEmpty())
         return table.changed(spark, since, to)
 
     def _from_files(self, spark: SparkSession, intent: Intent) -> _Built:
@@ -308,7 +337,8 @@ class TableRun:
         if rejected:
             self._write_rejects(spark, intent, _rejected_rows(tagged.where(F.size(REASONS) > 0), self.contract, REASONS))
         self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + problems:,}; judging")
-        verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + problems)
+        emptied = staged.rows == 0 and built.replace == "true" and self.table.snapshot().rows > 0
+        verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + problems, emptied=emptied)
         at = ops.now()
         ops.append(
             self.lake.store,
@@ -489,8 +519,13 @@ def _edition(row: Mapping[str, Any], uri: str) -> FileEdition:
     return FileEdition(row["source"], row["path"], row["edition"], row["size"], row["etag"], row["sha256"], modified, uri)
 
 
-def _run_failed(step: Step, error: Exception) -> LakeError:
+def _run_failed(step: Step, error: Exception, *, full: bool) -> LakeError:
     """The job's own error as ours: its first line, and the line of the job file it came from."""
+    if not full and (gone := re.search(r"\[(?:FAILED_READ_FILE\.FILE_NOT_EXIST|DELTA_\w*FILE_NOT_FOUND\w*)\][^\n]*", str(error))):
+        return SourceMissing(
+            f"{step.job.writes}: a file of its inputs' history is gone: {gone[0][:300]}",
+            next_step=f"lake rebuild {step.job.writes}  (from all rows in place of the changed ones)",
+        )
     if found := re.search(r"FileChanged: (.*)", str(error)):  # of a worker: it comes wrapped in Spark's own error
         return FileChanged(f"{step.job.writes}: {found[1]}", next_step=f"lake run {step.job.writes}  (it takes the file as it is then)")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(step.path)]

@@ -199,3 +199,17 @@ def test_a_batch_is_refused_exactly_when_a_value_is_outside(values: list[int | N
     outside = sum(v is not None and v > high for v in values)
     verdict = judge(project, rows, between(high), kept=len(values))
     assert [(c.rule, c.unexpected) for c in verdict.refusals] == ([(BETWEEN, outside)] if outside else [])
+
+
+def test_a_failure_names_some_of_its_rows_by_their_keys_and_never_by_a_value(project: Path, rows: DataFrame) -> None:
+    [failed] = [c for c in judge(project, rows, between(1, "critical")).checks if not c.success]
+    assert failed.message.endswith("; 2 rows, such as id = b; id = c")
+
+
+def test_a_batch_that_empties_a_table_is_asked_how_many_rows_it_has(project: Path, rows: DataFrame) -> None:
+    some = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}, "severity": "critical"}
+    write_suite(project, "silver.things", {"expectations": [some, between(1)]})
+    none, things = rows.limit(0), Contract.load("silver.things")
+    verdict = check_batch(none, things, kept=0, rejected=0, emptied=True)
+    assert [(c.rule, c.success) for c in verdict.checks] == [("rejected_share", True), ("expect_table_row_count_to_be_between", False)]
+    assert [c.rule for c in check_batch(none, things, kept=0, rejected=0).checks] == ["rejected_share"]

@@ -53,7 +53,7 @@ def test_downstream_of_a_restore_only_the_rows_that_differ_move(place: Place) ->
         restore(place.lake, "silver.readings", 2)
     restore(place.lake, "silver.readings", 1)
     assert (table.version(), len(place.rows("silver.readings", "row_id"))) == (3, 4)
-    assert table.changed(place.spark, 1, 3).empty()
+    assert table.changed(place.spark, 1, 3).empty
     assert place.run("silver.readings").status == "nothing"
     assert place.run("gold.totals").status == "nothing"
 

@@ -7,6 +7,7 @@ Each test goes on from a copy of one lake after its first night (tests/lake/proj
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -329,6 +330,87 @@ def test_a_process_that_was_killed_at_its_commit_or_before_it_loses_and_doubles_
         place.file("d.csv", ("south", "2026-03-07", 8.0))
         assert place.run("bronze.readings").run == 3
         after_death_is_over(place)
+
+
+# -- what goes wrong around a commit, and behind our back ---------------------------------------------------------------
+
+
+def test_an_error_after_the_commit_is_no_failed_run_its_rows_are_there_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.file("c.csv", ("south", "2026-03-06", 7.0))
+    with monkeypatch.context() as patch:
+        patch.setattr("lake.run.tables.TableRun._close_files", lambda *_: (_ for _ in ()).throw(OSError("the store went away")))
+        outcome = place.run("bronze.readings")
+        assert (outcome.status, outcome.exit_code) == ("failed", 72)
+    assert [e.status for e in ops.events(place.lake.store, "bronze.readings") if e.run == 2] == ["planned"]
+    place.file("d.csv", ("south", "2026-03-07", 8.0))
+    assert place.run("bronze.readings").run == 3
+    assert place.rows("bronze.readings", "file", "value")[3:] == [("b.csv", 10.0), ("c.csv", 7.0), ("d.csv", 8.0)]
+    assert ledger(place)[2:] == [("c.csv", 1, 2, 1, 0), ("d.csv", 1, 3, 1, 0)]
+
+
+def test_the_slower_of_two_drivers_with_one_intent_is_told_and_spoils_no_books(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.file("c.csv", ("south", "2026-03-06", 7.0))
+    other: list[str] = []
+
+    def reached(point: str) -> None:
+        if point == "planned:bronze.readings" and not other:  # another driver finds our intent open, and is faster
+            other.append("began")
+            other.append(place.run("bronze.readings").status)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lake.run.tables.reached", reached)
+        outcome = place.run("bronze.readings")
+    assert (other, outcome.exit_code) == (["began", "published"], 75)
+    assert [e.status for e in ops.events(place.lake.store, "bronze.readings") if e.run == 2] == ["planned", "published"]
+    assert place.run("bronze.readings").status == "nothing"
+    assert place.rows("bronze.readings", "file", "value")[3:] == [("b.csv", 10.0), ("c.csv", 7.0)]
+
+
+@pytest.mark.parametrize("how", ["removed", "put back"])
+def test_a_table_behind_its_books_is_made_whole_again(how: str, place: Place, tmp_path: Path) -> None:
+    folder = Path(place.table("silver.readings").uri)
+    shutil.copytree(folder, tmp_path / "copy")
+    place.file("c.csv", ("south", "2026-03-06", 7.0))
+    place.run("bronze.readings")
+    place.run("silver.readings")
+    shutil.rmtree(folder)
+    if how == "put back":
+        shutil.copytree(tmp_path / "copy", folder)
+    outcome = place.run("silver.readings")
+    assert (outcome.status, outcome.run) == ("published", 3)
+    assert silver(place) == [*SILVER, ("south", "2026-03-06", 7.0)]
+    assert place.run("silver.readings").status == "nothing"
+
+
+def test_an_input_that_comes_back_does_not_double_the_rows_it_gave_before(place: Place) -> None:
+    write_contract(place.project, contract("bronze.again", COLUMNS["bronze.readings"]))
+    write(place.project / "jobs" / "bronze" / "again.py", JOBS["bronze.readings"].replace("bronze.readings", "bronze.again"))
+    place.run("bronze.again")
+    place.change("jobs/silver/readings.py", '("bronze.readings",)', '("bronze.again",)')
+    assert place.run("silver.readings").status == "published"
+    assert silver(place) == SILVER
+
+
+def test_a_build_that_gives_nothing_does_not_empty_a_table_whose_suite_asks_for_rows(place: Place) -> None:
+    rows = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}, "severity": "critical"}
+    write_suite(place.project, "gold.totals", {"expectations": [rows]})
+    place.change("jobs/gold/totals.py", "readings.groupBy", 'readings.where("value > 1000").groupBy')
+    outcome = place.run("gold.totals", full=True)
+    assert (outcome.status, outcome.exit_code) == ("refused", 70)
+    assert "expect_table_row_count_to_be_between: FAILS: saw 0" in outcome.message
+    assert place.rows("gold.totals", "station") == [("north",), ("south",)]
+
+
+def test_where_the_history_of_an_input_is_gone_a_whole_table_is_built_all_the_same_and_others_say_how(place: Place) -> None:
+    place.table("silver.readings").delta().delete("value = 5")
+    for change in Path(place.table("silver.readings").uri).rglob("_change_data/**/*.parquet"):
+        change.unlink()
+    assert place.run("gold.totals").status == "published"
+    assert place.rows("gold.totals", "station", "readings") == [("north", 3)]
+    outcome = place.run("gold.daily")
+    assert isinstance(outcome.error, SourceMissing) and outcome.exit_code == 66
+    assert outcome.error.next_step.startswith("lake rebuild gold.daily")
+    assert place.run("gold.daily", full=True).status == "published"
 
 
 # -- made again --------------------------------------------------------------------------------------------------------

@@ -271,7 +271,7 @@ def test_a_row_that_was_only_carried_over_has_not_changed(history: Table, spark:
     changes = history.changed(spark, 2, 3)
     assert [tuple(r) for r in changes.new.collect()] == [("b", DAY_1, 2.5)]
     assert changes.gone is not None and [tuple(r) for r in changes.gone.collect()] == [("b", DAY_1, 2.0)]
-    assert not changes.empty()
+    assert not changes.empty
 
 
 def test_new_rows_alone_leave_nothing_gone(history: Table, spark: SparkSession) -> None:
@@ -281,8 +281,8 @@ def test_new_rows_alone_leave_nothing_gone(history: Table, spark: SparkSession) 
 
 def test_an_optimize_and_a_change_that_was_taken_back_are_no_change(history: Table, spark: SparkSession) -> None:
     assert history.version() == len(HISTORY) + 1
-    assert history.changed(spark, len(HISTORY), len(HISTORY) + 1).empty()
-    assert history.changed(spark, 2, 4).empty()
+    assert history.changed(spark, len(HISTORY), len(HISTORY) + 1).empty
+    assert history.changed(spark, 2, 4).empty
 
 
 @settings(max_examples=3, derandomize=True, deadline=None)
