@@ -77,7 +77,7 @@ def free_port() -> int:
 def test_one_job_of_each_zone_by_spark_submit(master: str, server: Server, store_home: Path) -> None:
     bin = Path(sys.executable).parent
     path = f"{bin}{os.pathsep}{os.environ['PATH']}"  # as `. .venv/bin/activate` sets it: PySpark's scripts look for their Python there
-    surroundings = {"SPARK_CONF_DIR": str(PROJECT / ".lake" / "conf"), "PATH": path, "LAKE_TRAIN_SECONDS": "40"}
+    surroundings = {"SPARK_CONF_DIR": str(PROJECT / ".lake" / "conf"), "PATH": path, "LAKE_TRAIN_SECONDS": "25"}
     place = Place.at(f"s3a://lake/{secrets.token_hex(4)}", store_home, **surroundings)
     # What silver.texts unites must be there: made in one go by `lake`, so that the submits below are about submitting.
     place.lake("land", "--from", str(PROJECT / "samples" / "raw"))

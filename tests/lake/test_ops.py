@@ -110,11 +110,18 @@ def test_how_an_address_stands(
         ([event(1, "published", full=True), event(2, "published", full=True), event(3, "refused", full=True)], 2, set()),
         ([event(1, "published", full=True), event(2, "published", full=True), event(3, "restored", back_to=1)], 1, {2}),
         ([event(1, "published"), event(2, "published"), event(3, "restored", back_to=1), event(4, "restored", back_to=2)], None, {3}),
+        # committed and died before it said so, then taken back: its files are to be read again
+        ([event(1, "published", full=True), event(2, "planned"), event(3, "restored", back_to=1)], 1, {2}),
     ],
 )
 def test_which_run_made_the_whole_table_and_which_are_undone(events: list[Event], made: int | None, undone: set[int]) -> None:
     found = standing(events, events[-1].run)
     assert (found.made.run if found.made else None, found.undone) == (made, undone)
+
+
+def test_a_clock_that_is_behind_does_not_turn_runs_around() -> None:
+    rows = told((1, "planned"), (1, "published"), (3, "planned"), (3, "published"), (2, "planned"), (2, "published"))
+    assert dict(standing(rows, 3).taken) == {"bronze.x": [None, 4]}  # what run 3 took in, though run 2 said its word later
 
 
 def test_an_intent_that_was_given_up_for_a_newer_run_is_not_open() -> None:
