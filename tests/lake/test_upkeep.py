@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
+from deltalake import TableFeatures, write_deltalake
+from deltalake.exceptions import CommitFailedError
 
 from lake import ops
 from lake.errors import SourceMissing
@@ -41,7 +42,7 @@ def test_eight_small_files_of_one_day_become_one_and_downstream_sees_nothing_new
     assert (done.address, done.compacted, done.vacuumed, done.expired) == ("silver.readings", 15, 0, 0)
     assert len(table.snapshot().files) == 3  # one a day
     assert (place.rows("silver.readings", "row_id"), table.last_run()) == (rows, runs)
-    assert table.changed(place.spark, before, table.version() or 0).empty()
+    assert table.changed(place.spark, before, table.version() or 0).empty
     version = table.version()
     assert tend(place.lake, ["silver.readings"]) == []
     assert table.version() == version
@@ -122,6 +123,66 @@ def test_rows_of_the_books_go_after_their_retention_but_never_what_the_next_run_
     after = ops.standing(ops.events(store, "silver.quiet"), 5)
     assert (after.last, after.made, after.next_run, after.taken) == (before.last, before.made, before.next_run, before.taken)
     assert tend(place.lake, ["ops.checks", "ops.runs"]) == []
+
+
+def test_a_table_that_cannot_be_tended_is_told_and_holds_up_no_other(place: Place) -> None:
+    silver = place.table("silver.readings")
+    silver.delta().alter.add_feature(TableFeatures.DeletionVectors, allow_protocol_versions_increase=True)
+    old = datetime.now(UTC) - timedelta(400)
+    check = {"address": "gold.daily", "run": 1, "at": old, "rule": "r", "severity": "info", "success": True, "message": "m"}
+    ops.append(place.lake.store, "checks", [check])
+    (place.project / "schemas" / "gold" / "totals.yaml").write_text("id: [")
+    done = {t.address: t for t in tend(place.lake, ["gold.totals", "silver.readings", "ops.checks"])}
+    assert "is not YAML" in done["gold.totals"].problem
+    assert "has deletionVectors" in done["silver.readings"].problem
+    assert (done["ops.checks"].expired, done["ops.checks"].problem) == (1, "")
+
+
+def test_what_was_done_before_a_conflict_is_told_with_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def conflict(*_: object) -> None:
+        raise CommitFailedError("a concurrent transaction deleted the same data\nmore of it")
+
+    check = {"address": "gold.daily", "run": 1, "rule": "r", "severity": "info", "success": True, "message": "m"}
+    ops.append(place.lake.store, "checks", [check | {"at": datetime.now(UTC) - timedelta(400)}])
+    monkeypatch.setattr("lake.upkeep._vacuum", conflict)
+    [done] = tend(place.lake, ["ops.checks"])
+    assert done.sentence() == (
+        "0 files compacted, 0 removed, 1 rows expired; then: CommitFailedError: a concurrent transaction deleted the same data"
+    )
+
+
+def test_while_a_card_cannot_be_read_no_data_file_is_removed(place: Place) -> None:
+    table, old = place.table("silver.readings"), (datetime.now(UTC) - timedelta(8)).timestamp()
+    orphan = Path(table.uri, "day=2026-03-01/staged-by-a-run-that-died.parquet")
+    pq.write_table(pa.table({"row_id": ["x"]}), orphan)
+    os.utime(orphan, (old, old))
+    place.lake.store.put("models/toy/1/card.json", json.dumps({"files": []}).encode())
+    [told] = tend(place.lake, ["silver.readings"])
+    assert told.address == "models" and "models.toy version 1 has a card that can't be read" in told.problem
+    assert orphan.exists()
+    place.lake.store.delete("models/toy/1/card.json")
+    [done] = tend(place.lake, ["silver.readings"])
+    assert (done.vacuumed, orphan.exists()) == (1, False)
+
+
+def test_what_a_dead_publish_left_goes_after_a_week_but_nothing_that_a_card_names(place: Place) -> None:
+    store, old = place.lake.store, (datetime.now(UTC) - timedelta(8)).timestamp()
+    kept, dead, raced, young = (f"models/toy/{n}/{h * 16}/head/weights" for n, h in [(1, "a"), (2, "b"), (1, "c"), (3, "d")])
+    for key in (kept, dead, raced, young):
+        store.put(key, b"w")
+        os.utime(place.root / key, (old, old))
+    store.put(f"models/toy/3/{'d' * 16}/config.json", b"w")  # of the same dead version, but no week has passed since
+    manifest = json.loads(place.table("silver.readings").snapshot().to_json())
+    file = {"name": "head/weights", "key": kept, "size": 1, "sha256": "-"}
+    store.put("models/toy/1/card.json", json.dumps({"files": [file], "manifest": manifest}).encode())
+    store.put("models/toy/champion/1.json", b"{}")
+    with place.lake.writing("models.toy"):
+        [told] = tend(place.lake, ["models.toy"])
+        assert (told.vacuumed, told.problem) == (0, "another process is writing models.toy")
+    [done] = tend(place.lake, ["models.toy"])
+    assert (done.address, done.vacuumed) == ("models.toy", 2)
+    assert [store.get(k) is not None for k in (kept, dead, raced, young, "models/toy/champion/1.json")] == [True, False, False, True, True]
+    assert tend(place.lake, ["models.toy"]) == []
 
 
 @pytest.mark.parametrize("address", ["raw.readings", "gold.nothing"])
