@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -239,7 +239,7 @@ def _load(address: str, path: Path) -> Contract:
             slice=custom.pop("slice", None),
             partition=partitions[0] if partitions else None,
             source=_source(document, columns) if address.startswith("raw.") else None,
-            retention=_retention(document),
+            retention=_retention(document, address, columns),
             properties={k: str(v) for k, v in custom.items()},
             hash=said,
         )
@@ -283,14 +283,22 @@ def _source(document: Mapping[str, Any], fields: tuple[Column, ...]) -> Source:
     return Source(address, address.split(".")[1], str(location), str(server["format"]), options, fields)
 
 
-def _retention(document: Mapping[str, Any]) -> timedelta | None:
+def _retention(document: Mapping[str, Any], address: str, columns: Sequence[Column]) -> timedelta | None:
+    """How long rows are kept, by their column `at`: of ops and reports only, which nobody makes again."""
     for sla in document.get("slaProperties") or ():
         if sla["property"] == "retention":
             days = {"d": 1, "day": 1, "days": 1, "m": 30, "month": 30, "months": 30, "y": 365, "yr": 365, "year": 365, "years": 365}
             unit = sla.get("unit", "d")
             if unit not in days:
                 raise ValueError(f"retention in {unit!r}, known units are {', '.join(days)}")
-            return timedelta(days=int(sla["value"]) * days[unit])
+            kept = timedelta(days=int(sla["value"]) * days[unit])
+            # Rows of data that went would come back with the next rebuild from their raw files: no promise is better than that one.
+            if not address.startswith(("ops.", "reports.")) or "at" not in {c.name for c in columns}:
+                raise ContractBroken(
+                    f"{address} promises a retention that nothing carries out: upkeep lets rows of ops and reports go, by their column `at`",
+                    next_step=f"take `retention` out of slaProperties in schemas/{address.replace('.', '/')}.yaml",
+                )
+            return kept
     return None
 
 

@@ -40,15 +40,29 @@ def pets(project: Path, *columns: dict[str, Any], **frame: Any) -> Contract:
 
 
 def test_a_contract_says_what_its_file_says(project: Path) -> None:
-    found = pets(project, slaProperties=[{"property": "retention", "value": 2, "unit": "y"}])
+    found = pets(project)
     assert [c.name for c in found.columns] == ["kind", "id", "born", "weight", "height", "chip"]
     assert found.key == ("id", "kind")  # by position, not by place
-    assert (found.slice, found.partition, found.retention) == ("born", "born", timedelta(days=730))
+    assert (found.slice, found.partition, found.retention) == ("born", "born", None)
     assert (found.column("chip").classification, found.column("kind").allowed, found.column("weight").maximum) == ("personal", ("cat", "dog"), 90)
     assert found.description == "Test rows."
     assert found.source is None
     with pytest.raises(KeyError, match=r"silver\.pets has no column tail"):
         found.column("tail")
+
+
+def test_only_what_upkeep_lets_go_may_promise_a_retention(project: Path) -> None:
+    at = {"name": "at", "type": "timestamp", "required": True}
+    write_contract(project, contract("reports.weekly", [at], retention=30))
+    assert Contract.load("reports.weekly").retention == timedelta(days=30)
+    assert Contract.load("ops.runs").retention == timedelta(days=390)
+    for address, column in (
+        ("silver.pets", at),
+        ("reports.weekly", PETS[0]),
+    ):
+        write_contract(project, contract(address, [column], retention=30))
+        with pytest.raises(ContractBroken, match="promises a retention that nothing carries out"):
+            Contract.load(address)
 
 
 def test_row_rules_stand_in_the_order_of_the_columns(project: Path) -> None:
