@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,15 +69,21 @@ def run_row(step: Step, lake: Lake, intent: Intent, status: str, began: float, o
         "inputs": json.dumps(intent.inputs), "full": intent.full,
         "rows_in": outcome.rows_in if outcome else None, "rows_kept": outcome.rows_kept if outcome else None,
         "rows_rejected": outcome.rows_rejected if outcome else None, "version": outcome.version if outcome else None, "back_to": None,
-        "code": step.code, "contract": contract_hash(step), "message": (message or (outcome.message if outcome else "")) or None,
+        "code": step.code, "contract": _contract_of(step), "message": (message or (outcome.message if outcome else "")) or None,
     }  # fmt: skip
 
 
-def contract_hash(step: Step) -> str:
-    """Hash of the contract that a step's rows obey; a model's is its training table's. Empty when there is none to read."""
+def contract_hash(contract: Contract, reads: Sequence[str]) -> str:
+    """Hash of what a job's rows obey: its output's contract, and those of its raw sources, where zone, marks and patterns stand."""
+    raw = [Contract.load(address).hash for address in reads if address.startswith("raw.")]
+    return hashlib.sha256(" ".join([contract.hash, *raw]).encode()).hexdigest()[:16] if raw else contract.hash
+
+
+def _contract_of(step: Step) -> str:
+    """The same of a step; a model's is its training table's. Empty when there is none to read."""
     address = step.job.reads[0] if step.job.writes.startswith("models.") and step.job.reads else step.job.writes
     try:
-        return Contract.load(address).hash
+        return contract_hash(Contract.load(address), step.job.reads)
     except ContractBroken:
         return ""
 
