@@ -9,7 +9,7 @@ help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 set-up: ## bring everything that is needed, once; at once done when nothing has changed
-	@command -v $(PYTHON) >/dev/null || { echo "set-up: Python 3.11 is needed, and there is none. next: sudo apt-get install python3.11 python3.11-venv (Debian), brew install python@3.11 (macOS)" >&2; exit 64; }
+	@command -v $(PYTHON) >/dev/null || { echo "set-up: Python 3.11 is needed, and there is none. next: sudo apt-get install python3.11 python3.11-venv (Debian 12), brew install python@3.11 (macOS); elsewhere: pipx run uv python install 3.11, then make set-up PYTHON=~/.local/bin/python3.11" >&2; exit 64; }
 	@$(PYTHON) tools/set_up.py
 
 demo: set-up ## real raw files become tables, a fine-tuned model, predictions and a page

@@ -26,6 +26,8 @@ LOG_STORE = PROJECT / "lake" / "logstore" / "millrace-logstore.jar"
 TEMPLATES = tuple(CONF / name for name in ("spark-defaults.conf", "spark-env.sh", "log4j2.properties"))
 IVY = "ivy-2.5.3.jar"  # Apache Ivy, which comes inside PySpark 4.2
 SERVER_JAVA = 17  # Spark 4.2 needs 17 or newer
+# For systems that package no 3.11; pipx is a package of theirs, and what uv brings lies in the user's own ~/.local.
+OWN_PYTHON = "pipx run uv python install 3.11     then: make set-up PYTHON=~/.local/bin/python3.11"
 
 
 class Stop(Exception):
@@ -90,10 +92,12 @@ def python_is_right() -> None:
     if sys.version_info[:2] != (3, 11):
         line = by_system(
             "sudo apt-get install python3.11 python3.11-venv", "sudo dnf install python3.11", "brew install python@3.11",
-            "install Python 3.11 (for instance: uv python install 3.11)",
+            "install Python 3.11",
         )  # fmt: skip
+        other = f"\n  or, where that has no 3.11 (Debian 13, Ubuntu 24.04 ...): {OWN_PYTHON}"
         raise Stop(
-            f"Python 3.11 is needed and this is {sys.version.split()[0]} ({sys.executable}).\n  next: {line}     then: make set-up PYTHON=python3.11"
+            f"Python 3.11 is needed and this is {sys.version.split()[0]} ({sys.executable}).\n"
+            f"  next: {line}     then: make set-up PYTHON=python3.11{other}"
         )
 
 
@@ -108,7 +112,8 @@ def place_is_right() -> None:
 def java_is_right(known: str | None) -> str:
     """The path of a Java that Spark can run on; one that was asked before is not asked again."""
     line = by_system(
-        "sudo apt-get install openjdk-17-jre-headless", "sudo dnf install java-21-openjdk-headless", "brew install openjdk@17",
+        "sudo apt-get install openjdk-17-jre-headless     (where there is none, as in Debian 13: openjdk-21-jre-headless)",
+        "sudo dnf install java-21-openjdk-headless", "brew install openjdk@17",
         "install Java 17 or newer (a JRE will do), and put it on PATH or in JAVA_HOME",
     )  # fmt: skip
     home = os.environ.get("JAVA_HOME")
@@ -261,6 +266,9 @@ def keys(java: str) -> str:
 def runs_right(python: Path) -> bool:
     """Whether an environment is there, on the Python that we want and where it was made (a moved one is not)."""
     try:
+        # sys.prefix follows a move; the scripts do not, and activate is the one that says the place in one line.
+        if not re.search(rf"VIRTUAL_ENV=['\"]?{re.escape(str(VENV))}['\"]?$", python.with_name("activate").read_text(), re.MULTILINE):
+            return False
         said = subprocess.run([str(python), "-c", "import sys; print(sys.version_info[:2], sys.prefix)"], stdout=subprocess.PIPE, text=True)
     except OSError:
         return False

