@@ -35,7 +35,7 @@ class Lake(AbstractContextManager["Lake"]):
 
     @classmethod
     def open(cls, *, night: str | None = None) -> Lake:
-        """The lake of this environment; the embedded server is started when it is the root and not up, and then stopped at the end.
+        """The lake of this environment; the embedded server is started when it is the root and not up, and ended by whoever closes last.
 
         Raises:
             SettingsWrong, StoreUnreachable: the environment does not lead to a store.

@@ -1,8 +1,16 @@
-"""The embedded S3 server for whoever has no bucket: S3Proxy on the JVM that Spark needs anyway, with its data in `.lake/s3`."""
+(
+    """The embedded S3 server for whoever has no bucket: S3Proxy on the JVM that Spark needs anyway, with its data in `.lake/s3`.
+
+Commands share it: each holds a shared lock on the file `users` while it is at work, and the last one to leave ends the server, unless it was
+asked for outright (`lake up`). The system frees the lock of a killed process, so that nobody is counted who is gone.
+"""
+    ""
+)
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -39,7 +47,7 @@ class Server:
 
 
 def up(settings: Settings) -> Server:
-    """Start the embedded server, or find it running; its port, keys and bucket are made when they are not there.
+    """Start the embedded server, or find it running, and keep it until `down`; its port, keys and bucket are made when they are not there.
 
     Raises:
         SettingsWrong: the server's jar or Java is not there.
@@ -47,20 +55,13 @@ def up(settings: Settings) -> Server:
     """
     folder = _folder(settings)
     with FileLock(folder / "lock"):
-        running = _running(folder)
-        if running is not None:
-            keys = _read(folder)
-            if keys is not None and _healthy(keys):
-                return Server(keys["endpoint"], keys["access_key"], keys["secret_key"], running, started=False)
-            _end(folder)  # alive, yet it does not answer
-        keys = _keys(folder)
-        process = _start(settings, folder, keys)
-        _wait_until_healthy(process, folder, keys)
-        return Server(keys["endpoint"], keys["access_key"], keys["secret_key"], process.pid, started=True)
+        server = _up(settings, folder)
+        _note(folder, server.pid, kept=True)
+        return server
 
 
 def down(settings: Settings) -> bool:
-    """End the embedded server that this folder of state started; False when none ran."""
+    """End the embedded server that this folder of state started, whoever uses it; False when none ran."""
     folder = _folder(settings)
     with FileLock(folder / "lock"):
         return _end(folder)
@@ -68,13 +69,19 @@ def down(settings: Settings) -> bool:
 
 @contextlib.contextmanager
 def running(settings: Settings) -> Generator[Server]:
-    """The embedded server for the length of a block; one that ran before is left running."""
-    server = up(settings)
-    try:
-        yield server
-    finally:
-        if server.started:
-            down(settings)
+    """The embedded server for the length of a block: whoever leaves last ends it, unless `up` asked for it outright."""
+    folder = _folder(settings)
+    with open(folder / "users", "ab") as users:
+        with FileLock(folder / "lock"):
+            server = _up(settings, folder)
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield server
+        finally:
+            with FileLock(folder / "lock"):
+                fcntl.flock(users, fcntl.LOCK_UN)  # also of a child that was forked meanwhile and has the same open file
+                if not _kept(folder) and not _used(folder):
+                    _end(folder)
 
 
 def credentials(settings: Settings) -> tuple[str, str, str]:
@@ -90,6 +97,46 @@ def credentials(settings: Settings) -> tuple[str, str, str]:
             next_step="lake up     (or set LAKE_ROOT to a folder, or LAKE_ENDPOINT, LAKE_ACCESS_KEY and LAKE_SECRET_KEY)",
         )
     return keys["endpoint"], keys["access_key"], keys["secret_key"]
+
+
+def _up(settings: Settings, folder: Path) -> Server:
+    """The server, found or started; the caller holds the folder's lock."""
+    pid = _running(folder)
+    if pid is not None:
+        keys = _read(folder)
+        # Both cores taken, a whole collection of garbage, a laptop that slept: slow is not dead, and others may be in the middle of a commit.
+        if keys is not None and _answers(folder, keys):
+            return Server(keys["endpoint"], keys["access_key"], keys["secret_key"], pid, started=False)
+        if _used(folder) and _running(folder) is not None:
+            raise StoreUnreachable(
+                f"the embedded S3 server (process {pid}) lives and others use it, but it did not answer within {START_SECONDS:.0f} s",
+                next_step=f"look at {folder / 'server.log'} and try again, or end it under the others: lake down",
+            )
+        _end(folder)
+    keys = _keys(folder)
+    process = _start(settings, folder, keys)
+    _wait_until_healthy(process, folder, keys)
+    return Server(keys["endpoint"], keys["access_key"], keys["secret_key"], process.pid, started=True)
+
+
+def _answers(folder: Path, keys: dict[str, str]) -> bool:
+    """Whether a server that lives answers within the time that a start has."""
+    end = time.monotonic() + START_SECONDS
+    while not _healthy(keys):
+        if time.monotonic() > end or _running(folder) is None:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def _used(folder: Path) -> bool:
+    """Whether any living process is at work with the server."""
+    with open(folder / "users", "ab") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _folder(settings: Settings) -> Path:
@@ -143,9 +190,10 @@ def _start(settings: Settings, folder: Path, keys: dict[str, str]) -> subprocess
         raise SettingsWrong(
             "the embedded S3 server needs Java 17 or newer, and there is none", next_step="make set-up    (it prints the line that installs Java)"
         )
-    jars = sorted((settings.state / "jars" / "server").glob("s3proxy-*.jar"))
+    place = settings.installed("jars/server")
+    jars = sorted(place.glob("s3proxy-*.jar"))
     if not jars:
-        raise SettingsWrong(f"there is no s3proxy jar in {settings.state / 'jars' / 'server'}", next_step="make set-up")
+        raise SettingsWrong(f"there is no s3proxy jar in {place}", next_step="make set-up")
     # The keys go by a file of mode 600: an argument would show in the process list.
     properties = {
         "s3proxy.endpoint": keys["endpoint"],
@@ -170,8 +218,20 @@ def _start(settings: Settings, folder: Path, keys: dict[str, str]) -> subprocess
             str(folder / "s3proxy.properties"),
         ]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder)
-    (folder / "pid").write_text(json.dumps({"pid": process.pid, "born": _born(process.pid)}))
+    _note(folder, process.pid, kept=False)
     return process
+
+
+def _note(folder: Path, pid: int, *, kept: bool) -> None:
+    """Write down which process the server is, and whether it stays when its last user leaves."""
+    _write_privately(folder / "pid", json.dumps({"pid": pid, "born": _born(pid), "kept": kept}))
+
+
+def _kept(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / "pid").read_text()).get("kept", True))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], folder: Path, keys: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from functools import cached_property
@@ -12,6 +13,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lake.errors import SettingsWrong
+
+CHECKOUT = Path(__file__).resolve().parent.parent  # where set-up puts its .lake: it installs this package from there, editable
 
 
 class Settings(BaseSettings):
@@ -31,7 +34,7 @@ class Settings(BaseSettings):
     train_seconds: float | None = Field(None, gt=0, description="wall time of a training, in place of its job's budget; --full lifts both")
     single_writer: bool = Field(False, description="write although the store does not honour If-None-Match: one driver only")
     on_failure: str | None = Field(None, description="command, or http(s) address of a webhook, called when a night fails")
-    pii_key_file: Path | None = Field(None, description="file with the key of the personal-data tokens; default .lake/keys/pii")
+    pii_key_file: Path | None = Field(None, description="file with the key of the personal-data tokens; default keys/pii in local state or .lake")
     home: Path | None = Field(None, description="folder of local state; default <project>/.lake")
 
     @field_validator("root")
@@ -56,7 +59,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = "; ".join(f"LAKE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
             raise SettingsWrong(
-                f"the environment is wrong: {wrong}", next_step="unset or mend the variable; `lake doctor` shows all of them"
+                f"the environment is wrong: {wrong}", next_step="unset or mend what is named; the README lists every setting"
             ) from None
 
     @property
@@ -71,8 +74,19 @@ class Settings(BaseSettings):
 
     @cached_property
     def state(self) -> Path:
-        """The folder of local state: jars, server data, keys, locks, pages."""
+        """The folder of local state: server data, keys, locks, pages."""
         return (self.home or project_root() / ".lake").absolute()
+
+    def installed(self, name: str) -> Path:
+        """What set-up brought (jars, conf): in the folder of state, else in the project's .lake, else in that of the checkout of this package.
+
+        Set-up knows neither LAKE_HOME nor LAKE_PROJECT: what it brings is the same for every lake of a checkout.
+        """
+        own = self.state / name
+        places = [own, CHECKOUT / ".lake" / name]
+        with contextlib.suppress(SettingsWrong):  # with a LAKE_HOME no project is needed
+            places.insert(1, project_root() / ".lake" / name)
+        return next((place for place in places if place.exists()), own)
 
 
 def project_root(start: Path | None = None) -> Path:

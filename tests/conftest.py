@@ -35,9 +35,8 @@ def no_surroundings() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def store_home(tmp_path_factory: pytest.TempPathFactory, no_surroundings: None) -> Path:
-    """A LAKE_HOME of the suite's own; the jars in it are those of set-up."""
+    """A LAKE_HOME of the suite's own, with a key of its own; jars are found in the project's .lake."""
     home = tmp_path_factory.mktemp("home")
-    (home / "jars").symlink_to(PROJECT / ".lake" / "jars")
     make_key(home / "keys" / "pii")
     return home
 

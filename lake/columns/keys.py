@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from functools import cache
 from pathlib import Path
 
 from lake.errors import SettingsWrong
-from lake.settings import Settings
+from lake.settings import Settings, project_root
 
 MIN_BYTES = 16
 
 
 def key_file() -> Path:
-    """The file that holds the key here: LAKE_PII_KEY_FILE, else keys/pii in the folder of local state."""
+    """The file that holds the key here: LAKE_PII_KEY_FILE, else keys/pii in the folder of local state, else set-up's in the project's .lake.
+
+    A LAKE_HOME without a key of its own has the project's, and none is made at need: tokens under a new key match none of those in the tables.
+    """
     settings = Settings.load()
-    return (settings.pii_key_file or settings.state / "keys" / "pii").absolute()
+    if settings.pii_key_file:
+        return settings.pii_key_file.absolute()
+    own = settings.state / "keys" / "pii"
+    if not own.is_file():
+        with contextlib.suppress(SettingsWrong):  # with a LAKE_HOME no project is needed
+            made = project_root() / ".lake" / "keys" / "pii"
+            return made if made.is_file() else own
+    return own
 
 
 def make_key(path: Path | None = None) -> Path:

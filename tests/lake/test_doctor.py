@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake import doctor
+from lake.columns.keys import make_key
 from lake.doctor import Finding, findings
 from lake.settings import Settings
 from lake.store import Store
@@ -34,10 +36,7 @@ def java(folder: Path, version: str) -> Path:
 def healthy(lake_env: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     """A place that lacks nothing, by what can be seen of it."""
     home = tmp_path / "home"
-    for file in ("keys/pii", "conf/spark-defaults.conf"):
-        (home / file).parent.mkdir(parents=True)
-        (home / file).write_text("0123456789abcdef")
-    (home / "keys" / "pii").chmod(0o600)
+    make_key(home / "keys" / "pii")
     if lake_env.on_s3:
         (home / "s3").symlink_to(lake_env.state / "s3")  # the suite's own server
     monkeypatch.setenv("LAKE_HOME", str(home))
@@ -64,7 +63,7 @@ def test_nothing_is_left_by_looking(healthy: Settings, store: Store) -> None:
 def test_java_is_17_or_newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, fine: bool) -> None:
     monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, version)))
     assert finding("Java").fine is fine
-    assert "openjdk-17" in finding("Java").next_step
+    assert "openjdk-17" in finding("Java").next_step and "openjdk-21" in finding("Java").next_step
 
 
 @settings(max_examples=10, deadline=None)
@@ -72,7 +71,7 @@ def test_java_is_17_or_newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ve
 def test_every_java_is_judged_by_its_first_number(major: int, minor: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_HOME", str(java(Path(folder), f"{major}.0.{minor}")))
-        assert doctor._java(Settings.load()) == Finding(f"Java {major} ({folder}/bin/java)", major >= 17, "apt-get install openjdk-17-jre-headless")
+        assert doctor._java() == Finding(f"Java {major} ({folder}/bin/java)", major >= 17, doctor._INSTALL_JAVA)
 
 
 @pytest.mark.parametrize(("home", "told"), [("/none/such", "no Java in JAVA_HOME (/none/such)"), (None, "no Java on PATH")])
@@ -86,13 +85,46 @@ def test_the_key_of_the_tokens_is_nobody_elses(healthy: Settings) -> None:
     key = healthy.state / "keys" / "pii"
     key.chmod(0o644)
     assert (finding("key of personal-data tokens").fine, finding("key of personal-data tokens").next_step) == (False, f"chmod 600 {key}")
-    key.unlink()
-    assert finding("no key of personal-data tokens").next_step == "make set-up"
 
 
-def test_a_place_that_was_never_set_up_is_told_so(healthy: Settings) -> None:
-    (healthy.state / "conf" / "spark-defaults.conf").unlink()
-    assert (finding("Spark's settings").fine, finding("Spark's settings").next_step) == (False, "make set-up")
+def test_a_home_without_a_key_has_the_one_of_the_project(healthy: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where there is none at all, none is made: a lake's tokens would change without a word."""
+    own = healthy.state / "keys" / "pii"
+    own.unlink()
+    project = write_project(tmp_path / "project")
+    monkeypatch.setenv("LAKE_PROJECT", str(project))
+    assert f"openssl rand -hex 32 > {own}" in finding("no key of personal-data tokens").next_step
+    shared = make_key(project / ".lake" / "keys" / "pii")
+    assert finding("key of personal-data tokens") == Finding(f"key of personal-data tokens ({shared})", True, f"chmod 600 {shared}")
+
+
+def test_a_home_elsewhere_has_the_jars_of_the_checkout(healthy: Settings) -> None:
+    assert sorted(p.name for p in healthy.state.iterdir() if p.name != "s3") == ["keys"]
+    assert finding("Spark's settings").fine
+
+
+@pytest.mark.parametrize("harm", ["gone", "other bytes"])
+def test_a_jar_that_is_not_as_committed_is_named(healthy: Settings, harm: str) -> None:
+    place = healthy.state / "jars"
+    shutil.copytree(healthy.installed("jars"), place)
+    assert finding("Spark's settings").fine
+    (jar,) = place.glob("spark/delta-spark_*.jar")
+    jar.unlink() if harm == "gone" else jar.write_bytes(b"half of it")
+    assert (finding(jar.name).fine, "set-up" in finding(jar.name).next_step) == (False, True)
+
+
+def test_a_place_that_was_never_set_up_is_told_so(healthy: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("lake.settings.CHECKOUT", tmp_path)
+    monkeypatch.setenv("LAKE_PROJECT", str(write_project(tmp_path / "project")))
+    assert (finding("no settings of Spark").fine, "set-up" in finding("no settings of Spark").next_step) == (False, True)
+
+
+def test_settings_that_do_not_parse_are_a_finding_by_name_alone(healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_ROOT", "gs://hush")
+    monkeypatch.setenv("LAKE_SINGLE_WRITER", "hush")
+    wrong = [f for f in findings() if not f.fine]
+    assert len(wrong) == 1 and "hush" not in repr(wrong)
+    assert "LAKE_ROOT" in wrong[0].what and "LAKE_SINGLE_WRITER" in wrong[0].what
 
 
 def test_a_project_that_does_not_stand_is_a_finding(healthy: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,6 @@ from lake.store import open_store
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    (tmp_path / "jars").symlink_to(Path(__file__).parents[2] / ".lake" / "jars")
     here = Settings(home=tmp_path)  # pyright: ignore[reportCallIssue]
     yield here
     s3_server.down(here)
@@ -104,13 +103,118 @@ def test_racing_starts_are_one_server(settings: Settings) -> None:
     assert len(pids) == 1 and pids != {""}
 
 
+USER = """
+import sys
+from lake import server
+from lake.settings import Settings
+with server.running(Settings.load()) as up:
+    print(up.pid, flush=True)
+    sys.stdin.readline()
+"""
+
+
+class Command:
+    """A `lake` command in a process of its own: at work with the server until it is told to end."""
+
+    def __init__(self, settings: Settings) -> None:
+        env = os.environ | {"LAKE_HOME": str(settings.state)}
+        self.process = subprocess.Popen([sys.executable, "-c", USER], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        self.server = int(self.process.stdout.readline())
+
+    def ends(self) -> None:
+        self.process.communicate("\n", timeout=60)
+        assert self.process.returncode == 0
+
+    def is_killed(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def alive(settings: Settings) -> bool:
+    return s3_server._running(settings.state / "s3") is not None
+
+
+def test_a_short_command_leaves_the_server_to_the_night_that_found_it(settings: Settings) -> None:
+    """`lake sql` starts it at 02:14, the night of 02:15 finds it running, and `sql` ends first."""
+    sql = Command(settings)
+    night = Command(settings)
+    assert sql.server == night.server
+    sql.ends()
+    assert alive(settings)
+    open_store(settings).put("a", b"1")
+    night.ends()
+    assert not alive(settings)
+
+
+def test_a_night_leaves_the_server_to_the_command_that_found_it(settings: Settings) -> None:
+    night = Command(settings)
+    sql = Command(settings)
+    night.ends()
+    assert alive(settings)
+    open_store(settings).put("a", b"1")
+    sql.ends()
+    assert not alive(settings)
+
+
+def test_a_killed_user_is_not_counted(settings: Settings) -> None:
+    killed = Command(settings)
+    last = Command(settings)
+    killed.is_killed()
+    last.ends()
+    assert not alive(settings)
+
+
+def test_a_server_that_lost_all_its_users_ends_with_the_next(settings: Settings) -> None:
+    Command(settings).is_killed()
+    assert alive(settings)
+    Command(settings).ends()
+    assert not alive(settings)
+
+
+@pytest.mark.parametrize("first", ["up", "command"])
+def test_what_was_asked_for_outright_stays_until_down(settings: Settings, first: str) -> None:
+    if first == "up":
+        s3_server.up(settings)
+    command = Command(settings)
+    s3_server.up(settings)
+    command.ends()
+    assert alive(settings)
+    assert s3_server.down(settings)
+
+
 def test_the_block_ends_what_it_started(settings: Settings) -> None:
     with s3_server.running(settings) as outer:
         with s3_server.running(settings) as inner:
             assert inner.pid == outer.pid
-        open_store(settings).put("a", b"1")  # the inner block did not start it
+        open_store(settings).put("a", b"1")  # the inner block was not the last
     time.sleep(0.1)
     assert not s3_server.down(settings)
+
+
+def test_a_slow_server_is_waited_for(settings: Settings) -> None:
+    """For 12 s no byte comes back, as under a full load: longer than one question waits, and yet nobody ends it."""
+    first = s3_server.up(settings)
+    os.kill(first.pid, signal.SIGSTOP)
+    awake = subprocess.Popen(["sh", "-c", f"sleep 12; kill -CONT {first.pid}"])
+    try:
+        assert s3_server.up(settings).pid == first.pid
+    finally:
+        awake.wait()
+
+
+def test_a_server_that_hangs_is_replaced_only_when_nobody_is_at_work_with_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    night = Command(settings)
+    monkeypatch.setattr(s3_server, "START_SECONDS", 1)
+    monkeypatch.setattr(s3_server, "_healthy", lambda keys: False)
+    with pytest.raises(StoreUnreachable, match="others use it") as caught:
+        s3_server.up(settings)
+    assert "lake down" in caught.value.next_step
+    assert alive(settings)
+    night.is_killed()
+    monkeypatch.undo()
+    monkeypatch.setattr(s3_server, "_answers", lambda folder, keys: False)
+    assert s3_server.up(settings).pid != night.server
 
 
 def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
@@ -120,6 +224,8 @@ def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
         s3_server.up(Settings(home=tmp_path))  # pyright: ignore[reportCallIssue]
 
 
-def test_no_jar_says_set_up(tmp_path: Path) -> None:
+def test_no_jar_says_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_PROJECT", str(tmp_path / "project"))
+    monkeypatch.setattr("lake.settings.CHECKOUT", tmp_path / "checkout")
     with pytest.raises(SettingsWrong, match="make set-up"):
         s3_server.up(Settings(home=tmp_path))  # pyright: ignore[reportCallIssue]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import typer.main
+from deltalake import write_deltalake
 
+from lake import server
 from lake.cli import app
 from lake.settings import Settings
+from lake.store import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -118,6 +125,22 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", DOCS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_setting_that_a_page_names_is_read(page: Path) -> None:
     assert unknown_settings(text_of(page)) == []
+
+
+@pytest.mark.parametrize("reader", ["Polars", "DuckDB"])
+def test_a_way_to_look_from_elsewhere_works_as_it_is_written(reader: str, tmp_path: Path) -> None:
+    """With no server up: the page's own lines start it, and stop it when they have looked."""
+    pytest.importorskip(reader.lower())
+    (snippet,) = re.findall(rf"^```python\n(# {reader}\n.*?)^```", text_of(ROOT / "README.md"), re.DOTALL | re.MULTILINE)
+    home = Settings(home=tmp_path)  # pyright: ignore[reportCallIssue]
+    rows = pa.table({"sensor": ["office", "street"], "gaps": [2, 0], "maximum": [21.5, 30.25]})
+    with server.running(home):
+        store = open_store(home)
+        write_deltalake(store.delta_uri("gold.sensor_hourly"), rows, storage_options=store.delta_options())
+    env = {k: v for k, v in os.environ.items() if not k.startswith("LAKE_")} | {"LAKE_HOME": str(tmp_path), "LAKE_PROJECT": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, env=env, cwd=ROOT, check=False)
+    assert (ran.returncode, "21.5" in ran.stdout, "30.25" in ran.stdout) == (0, True, reader == "DuckDB"), ran.stdout + ran.stderr
+    assert not server.down(home)
 
 
 def test_the_readme_says_how_to_begin_and_how_to_go_on() -> None:

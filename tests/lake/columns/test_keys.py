@@ -15,6 +15,7 @@ def home(monkeypatch, tmp_path):
     for name in ("LAKE_PII_KEY", "LAKE_PII_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LAKE_HOME", str(tmp_path))
+    monkeypatch.setenv("LAKE_PROJECT", str(tmp_path / "project"))
     return tmp_path
 
 
@@ -26,6 +27,14 @@ def test_a_key_is_made_once_for_its_owner_only(home):
     assert make_key().read_bytes() == first
     assert [f.name for f in made.parent.iterdir()] == ["pii"]
     assert read_key(str(require_key())) == first.strip()
+
+
+def test_a_home_without_a_key_has_the_one_of_its_project(home):
+    """Tokens under a new key match none of those that stand in the tables: none is made where one is."""
+    shared = make_key(home / "project" / ".lake" / "keys" / "pii")
+    assert require_key() == shared == make_key()
+    own = make_key(home / "keys" / "pii")
+    assert require_key() == own
 
 
 def test_the_environment_goes_before_the_file(home, monkeypatch):
