@@ -17,6 +17,9 @@ from rich.tree import Tree
 from lake import ops
 from lake.contract import Contract
 from lake.errors import ContractBroken, SourceMissing
+from lake.ops import Event
+from lake.report.origin import maker, reader, writer
+from lake.report.rejects import counted, shown
 from lake.settings import ZONES
 from lake.store import Store
 from lake.table import Table
@@ -86,10 +89,8 @@ def describe(store: Store, address: str, rows: int = 5) -> list[RenderableType]:
 
 
 def rejected(store: Store, address: str | None = None, rows: int = 0) -> list[RenderableType]:
-    """Rows set aside by runs that were published, by table and reason; the newest ones with their origin."""
-    found = ops.read(store, "rejects", [("address", "=", address)] if address else ())
-    counted = {a: ops.standing(ops.events(store, a), Table(a, store).last_run()).published for a in {r["address"] for r in found}}
-    found = [r for r in found if r["run"] in counted[r["address"]]]
+    """Rows set aside that stand beside their tables as they are, by table and reason; the newest ones with their origin."""
+    found = counted(store, address)
     groups: dict[tuple[str, str], int] = {}
     for row in found:
         for reason in row["reasons"]:
@@ -101,10 +102,13 @@ def rejected(store: Store, address: str | None = None, rows: int = 0) -> list[Re
     for (where, reason), n in sorted(groups.items(), key=lambda g: (g[0][0], -g[1], g[0][1])):
         table.add_row(where, reason, f"{n:,}")
     parts: list[RenderableType] = [table if groups else Text("nothing was rejected")]
-    for row in sorted(found, key=lambda r: r["at"], reverse=True)[:rows]:
-        raw = row["row"] or (row["raw"] or b"").decode("utf-8", "backslashreplace")
+    newest = sorted(found, key=lambda r: r["at"], reverse=True)[:rows]
+    for row in newest:
         origin = f"{row['source'] or row['address']} {row['file'] or ''}:{row['line'] or ''}"
-        parts.append(Text.assemble((f"{origin}  {', '.join(row['reasons'])}\n", "yellow"), raw[:500]))
+        parts.append(Text.assemble((f"{origin}  {', '.join(row['reasons'])}\n", "yellow"), shown(row, 500)))
+    if newest:
+        where = f" where address = '{address}'" if address else ""
+        parts.append(Text(f'personal data is hidden or masked here; as it was read: lake sql "select file, line, row, raw from ops.rejects{where}"'))
     return parts
 
 
@@ -140,37 +144,44 @@ def lineage(store: Store, address: str, key: str) -> RenderableType:
     if not found:
         raise SourceMissing(f"{address} has no row with {first} = {key}", next_step=f'lake sql "select {first} from {address} limit 5"')
     row = found[0]
-    shown = {k: v for k, v in row.items() if contract.column(k).classification is None and not isinstance(v, list | dict)}
-    tree = Tree(Text.assemble((f"{address} {first}={key}", "bold"), "  ", json.dumps(shown, default=str, ensure_ascii=False)[:400]))
-    _grow(store, tree, address, key, row.get("run"), set())
+    told = {k: v for k, v in row.items() if contract.column(k).classification is None and not isinstance(v, list | dict)}
+    tree = Tree(Text.assemble((f"{address} {first}={key}", "bold"), "  ", json.dumps(told, default=str, ensure_ascii=False)[:400]))
+    _grow(store, tree, address, key, None, set(), row.get("run"))
     return tree
 
 
-def _grow(store: Store, tree: Tree, address: str, key: str, run: int | None, seen: set[str]) -> None:
-    """Add what the rows of an address depend on, back to the raw files."""
-    if address in seen:
+def _grow(store: Store, tree: Tree, address: str, key: str, version: int | None, seen: set[tuple[str, int | None]], run: int | None = None) -> None:
+    """Add what the rows of an address depend on, back to the raw files; each address as the run that read it saw it."""
+    if (address, version) in seen:
         return
-    seen.add(address)
-    found = [e for e in ops.events(store, address) if e.status in ("published", "restored") and (run is None or e.run == run)]
-    if not found:
+    seen.add((address, version))
+    events = ops.events(store, address)
+    raw = _raw_row(store, address, key)
+    if run is None and raw:
+        read = reader(store, events, address, raw["file"], raw["edition"], version) or reader(store, events, address, raw["file"], None, version)
+        run = read["run"] if read else None
+    event = maker(events, address, version) if run is None else writer(events, address, run)
+    if event is None:
         return
-    event = found[-1]
+    # A run that made the whole table wrote every row; another one only those that were new.
+    doubt = "" if run is not None or event.full else " (the last one by then; the row may be of a run before it)"
     checks = ops.read(store, "checks", [("address", "=", address), ("run", "=", event.run)])
     held = sum(c["success"] for c in checks)
     verdict = f"the gate: {held} of {len(checks)} checks held"
-    tree = tree.add(f"{address} run {event.run}, {event.at:%Y-%m-%d %H:%M} UTC, version {event.version}, code {event.code}; {verdict}")
+    tree = tree.add(f"{address} run {event.run}{doubt}, {event.at:%Y-%m-%d %H:%M} UTC, version {event.version}, code {event.code}; {verdict}")
     for name, vector in event.inputs.items():
         if isinstance(vector, list):
             if not name.startswith("models.") and not _holds(store, name, key):
                 continue
             branch = tree.add(f"{name} version {vector[1]}")
             if name.startswith("models."):
-                for model in ops.read(store, "models", [("name", "=", name.split(".")[1]), ("version", "=", vector[1])])[:1]:
+                told = ops.read(store, "models", [("name", "=", name.split(".")[1]), ("version", "=", vector[1])])
+                for model in sorted(told, key=lambda m: (m["status"] == "champion", m["at"]))[-1:]:  # why it scores, not why it ceased to
                     branch.add(Text(f"trained on {model['table']} version {model['table_version']}; {model['reason']}"))
             else:
-                _grow(store, branch, name, key, None, seen)
+                _grow(store, branch, name, key, vector[1], seen)
         else:
-            tree.add(Text(_raw_file(store, address, name, key, vector)))
+            tree.add(Text(_raw_file(store, events, address, name, raw, version, vector)))
 
 
 def _holds(store: Store, address: str, key: str) -> bool:
@@ -181,15 +192,27 @@ def _holds(store: Store, address: str, key: str) -> bool:
     return bool(query(store, f"SELECT 1 FROM {address} WHERE {min(names)} = '{key}' LIMIT 1").num_rows)
 
 
-def _raw_file(store: Store, address: str, source: str, key: str, vector: Mapping[str, Any]) -> str:
+def _raw_row(store: Store, address: str, key: str) -> Mapping[str, Any] | None:
+    """Where a row of bronze stands in its raw file; None when the address is no bronze table, or has no such row."""
+    if not address.startswith("bronze.") or not Table(address, store).exists():
+        return None
+    found = query(store, f"SELECT file, edition, sha256, line FROM {address} WHERE row_id = '{key.replace(chr(39), chr(39) * 2)}' LIMIT 1")
+    return next(iter(found.to_pylist()), None)
+
+
+def _raw_file(
+    store: Store, events: list[Event], address: str, source: str, row: Mapping[str, Any] | None, version: int | None, vector: Mapping[str, Any]
+) -> str:
     """The raw file of a row, when the bronze table knows the key; else how many files its run read."""
-    found = query(
-        store, f"SELECT file, edition, sha256, line FROM {address} WHERE row_id = '{key.replace(chr(39), chr(39) * 2)}' LIMIT 1"
-    ).to_pylist()
-    if found:
-        f = found[0]
-        return f"{source} {f['file']} line {f['line']}, edition {f['edition']}, sha256 {f['sha256'][:16]}"
-    return f"{source}: {vector.get('files')} files"
+    if row is None:
+        return f"{source}: {vector.get('files')} files"
+    before = None
+    if reader(store, events, address, row["file"], row["edition"], version) is None:
+        before = reader(store, events, address, row["file"], None, version)
+    now = f"line {row['line']}, edition {row['edition']}, sha256 {row['sha256'][:16]}"
+    if before is None:
+        return f"{source} {row['file']} {now}"
+    return f"{source} {row['file']} edition {before['edition']}, sha256 {before['sha256'][:16]}; replaced since, it now stands in {now}"
 
 
 def _columns(contract: Contract) -> RichTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,16 +14,17 @@ import duckdb
 import pyarrow as pa
 
 from lake import ops
-from lake.contract import Contract
-from lake.errors import ContractBroken
 from lake.ops import Event
 from lake.plan import Plan, Step
-from lake.report.masks import shown_bytes, shown_row, shown_text
+from lake.report.masks import shown_text, without_values
+from lake.report.rejects import classified, guarded, shown
 from lake.report.sentences import verdict
 from lake.store import Store
 from lake.table import Table
 
+MOST_OF_A_ROW = 100_000  # characters: of a row cut off nothing can be shown, since no column of it is known
 EXAMPLES = 3  # of each reason: the fourth says nothing that the first three did not
+_COUNTED = re.compile(r"unique_value_count|proportion_of|\d+ of \d+ unexpected$")  # checks that saw a count, not a value
 _AT_ONCE = 8  # tables asked at the same time: on S3 each is a few round trips, and the page waits for all
 _BY_HAND = timedelta(hours=24)  # a page asked for by hand tells of the day before the last event
 
@@ -197,13 +199,12 @@ def rejected(store: Store, ran: Sequence[Ran]) -> tuple[Rejected, ...]:
             where address in ({", ".join("?" * len({a for a, _ in tonight}))})
         )
         select address, reason, count(*) as rows,
-               arg_min({{'source': source, 'file': file, 'line': line, 'row': row[:2000], 'raw': raw}}, place, {EXAMPLES}) as examples
+               arg_min({{'source': source, 'file': file, 'line': line, 'row': row[:{MOST_OF_A_ROW}], 'raw': raw}}, place, {EXAMPLES}) as examples
         from told group by all order by rows desc, address, reason
         """,
         sorted({a for a, _ in tonight}),
     ).fetchall()
-    classified = {address: _classified(address) for address, *_ in found}
-    return tuple(Rejected(a, reason, rows, _told_once(_example(e, classified[a]) for e in examples)) for a, reason, rows, examples in found)
+    return tuple(Rejected(a, reason, rows, _told_once(_example({**e, "address": a}) for e in examples)) for a, reason, rows, examples in found)
 
 
 def judged(store: Store, ran: Sequence[Ran]) -> tuple[Judged, ...]:
@@ -244,6 +245,11 @@ def _fresh(store: Store, address: str) -> Fresh:
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
+    hidden = classified(row["address"])
+    about = set((row["column"] or "").split(", ")) - {""}
+    if about and (hidden is None or about & set(hidden)) and not _COUNTED.search(f"{row['rule']} {row['observed']}"):
+        # What was seen may be the values themselves: the different ones, the highest, the most frequent.
+        return f"{row['rule']} on {row['column']} {'holds' if row['success'] else 'FAILS'}; what was seen is hidden, for it is classified."
     return verdict(row["rule"], row["column"], row["observed"], row["threshold"], row["message"])
 
 
@@ -260,26 +266,16 @@ def _ran(step: Step, status: str, event: Event | None, last: Event | None, messa
         rows_kept=event.rows_kept,
         rows_rejected=event.rows_rejected,
         seconds=event.seconds,
-        message=shown_text(said, 600),
+        message=shown_text(without_values(said) if status == "failed" and guarded(step.job.writes, *step.job.reads) else said, 600),
         next_step=shown_text(next_step, 300),
         at=event.at,
         last=last,
     )
 
 
-def _classified(address: str) -> tuple[str, ...] | None:
-    """Columns of an address that hold personal or confidential data; None when nobody says which they are."""
-    try:
-        return tuple(c.name for c in Contract.load(address).columns if c.classification not in (None, "masked"))
-    except ContractBroken:
-        return None
-
-
-def _example(found: Mapping[str, Any], classified: tuple[str, ...] | None) -> Example:
+def _example(found: Mapping[str, Any]) -> Example:
     place = " ".join(filter(None, [shown_text(found["file"] or "", 120), f"line {found['line']:,}" if found["line"] else ""]))
-    raw: bytes | None = found["raw"]
-    text = shown_bytes(raw) if raw is not None else shown_row(found["row"] or "", classified)
-    return Example(place or (found["source"] or ""), text)
+    return Example(place or (found["source"] or ""), shown(found))
 
 
 def _told_once(examples: Iterable[Example]) -> tuple[Example, ...]:

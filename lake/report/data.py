@@ -26,6 +26,9 @@ NO_UNITS = ("1", "unspecified")  # what silver writes where there is none to sho
 SPIKE = 6.0  # robust standard deviations from the median: normal noise gets there once in 500 million
 SAMPLE = 12  # predictions shown
 LEAST = 8
+UNNAMED = "of no class known"
+# A class is told, its message never: a stack trace is classified, and names people. Written as classes are: my.package.SomeError.
+_CLASS = r"(?:^|[\s:\]])((?:[a-z_][\w$]*\.)*[A-Z][\w$]*(?:Exception|Error|Throwable|Failure|Timeout))(?:[\s:;,]|$)"
 BINS = 20
 
 
@@ -109,12 +112,11 @@ class LogSource:
 
 @dataclass(frozen=True, slots=True)
 class Thrown:
-    """One kind of exception: its class, how often, where, and one first line."""
+    """One kind of exception: its class, how often, and where."""
 
     kind: str
     events: int
     sources: tuple[str, ...]
-    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class Prediction:
     model_version: int | None
     language: str | None = None
     source: str | None = None
+    input_version: int | None = None  # of silver.texts, where it found the text
 
 
 B = TypeVar("B", Bucket, Reading)
@@ -296,13 +299,12 @@ def _thrown(store: Store, sources: Sequence[LogSource]) -> tuple[Thrown, ...]:
         with thrown as (
             select source, split_part(exception, chr(10), 1) as line from events where exception is not null and ({spans})
         )
-        select coalesce(nullif(regexp_extract(line, '([A-Za-z_$][\\w$.]*(?:Exception|Error|Throwable|Failure|Timeout))', 1), ''), line[:60]) as kind,
-               count(*) as events, list_sort(list(distinct source)), min(line[:400])
+        select regexp_extract(line, '{_CLASS}', 1) as kind, count(*) as events, list_sort(list(distinct source))
         from thrown group by kind order by events desc, kind limit 8
         """,
         [s.source for s in sources],
     ).fetchall()
-    return tuple(Thrown(shown_text(kind, 80), events, tuple(where), shown_text(line, 160)) for kind, events, where, line in rows)
+    return tuple(Thrown(shown_text(kind, 80) or UNNAMED, events, tuple(where)) for kind, events, where in rows)
 
 
 # --- sensors ---
@@ -406,14 +408,15 @@ def predictions(store: Store) -> Predictions | None:
     versions = connection.execute(
         f"select {version}::bigint as v, count(*) from predictions group by v having v is not null order by v desc"
     ).fetchall()
-    columns = f"{key}, label, probability, {version}"
+    read = "input_version" if "input_version" in names else "null"
+    columns = f"{key}, label, probability, {version}, {read}"
     sample = connection.execute(f"select {columns} from predictions order by md5({key}), {key} limit {SAMPLE}").fetchall()
     least = connection.execute(f"select {columns} from predictions order by probability, {key} limit {LEAST}").fetchall()
     texts = _texts(store, [str(r[0]) for r in (*sample, *least)])
 
     def told(row: Any) -> Prediction:
         text, language, source = texts.get(str(row[0]), ("", None, None))
-        return Prediction(str(row[0]), text, row[1], float(row[2]), row[3], language, source)
+        return Prediction(str(row[0]), text, row[1], float(row[2]), row[3], language, source, row[4])
 
     return Predictions(
         counted[0],

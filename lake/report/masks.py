@@ -6,10 +6,14 @@ plan knows; on a page it is better to hide an order number than to show half a c
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
+
+from markupsafe import escape
 
 MOST_CHARACTERS = 200  # of one example: enough to see what is wrong with a row, and a line or two on a page
 _HIDDEN_BELOW = 8  # a "secret" shorter than this would turn half the page into stars, and guards nothing
@@ -44,6 +48,8 @@ _KINDS = {
     "CARD": (r"(?<![A-Za-z0-9_.])\d(?:[ -]?\d){12,18}(?!\d)",),
     "PHONE": (r"(?<![A-Za-z0-9_.,])(?:\+|00)?\(?\d(?:[ ()/-]{0,2}\d){8,13}(?!\d|\.\d)",),
 }
+# From the first quote to the last one: what is quoted may have quotes in it.
+_QUOTED = re.compile(r"""(?<!\w)'.*'(?!\w)|"[^"]*'[^"]*\"""", re.DOTALL)
 _PATTERNS = re.compile("|".join(f"(?P<{kind}>{'|'.join(patterns)})" for kind, patterns in _KINDS.items()))
 
 
@@ -80,13 +86,13 @@ def shown_bytes(raw: bytes, most: int = MOST_CHARACTERS) -> str:
 
 def shown_row(row: str, classified: Iterable[str] | None, most: int = MOST_CHARACTERS) -> str:
     """A row (JSON) as a page shows it: values of classified columns hidden, the others masked; `None`: every value is hidden."""
+    hidden = None if classified is None else frozenset(classified)
     try:
         values = json.loads(row)
     except ValueError:
-        return shown_text(row, most)
-    if not isinstance(values, Mapping):
-        return shown_text(row, most)
-    hidden = None if classified is None else frozenset(classified)
+        values = None
+    if not isinstance(values, Mapping):  # cut off, or no row at all: nobody can tell which part of it is of a classified column
+        return shown_text(row, most) if not row or hidden == frozenset() else f"[hidden, {len(row):,} characters]"
 
     def one(name: str, value: Any) -> str:
         if hidden is None or name in hidden:
@@ -105,8 +111,15 @@ def escaped(text: str) -> str:
     return "".join(c if c.isprintable() else write(c) for c in text)
 
 
+def without_values(message: str) -> str:
+    """The message of an error without what it quotes: Spark and Python quote the value that they could not read."""
+    return _QUOTED.sub("'[hidden]'", message)
+
+
 def without(page: str, secrets: Iterable[str]) -> str:
-    """The page without any of these strings, whatever way they came into it."""
-    for secret in sorted({s for s in secrets if len(s) >= _HIDDEN_BELOW}, key=len, reverse=True):
+    """The page without any of these strings, whatever way they came into it: as they are, as HTML, or in a web address."""
+    known = {s for s in secrets if len(s) >= _HIDDEN_BELOW}
+    written = known | {form for s in known for form in (str(escape(s)), html.escape(s), quote(s, safe=""), quote(s))}
+    for secret in sorted(written, key=len, reverse=True):
         page = page.replace(secret, "[SECRET]")
     return page

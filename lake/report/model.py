@@ -14,6 +14,7 @@ from lake.models.registry import Registry
 from lake.ops import Event
 from lake.report.data import Prediction
 from lake.report.masks import cut, escaped, shown_text
+from lake.report.origin import maker, reader
 from lake.store import Store
 from lake.table import Table
 
@@ -130,24 +131,29 @@ def lineage(store: Store, prediction: Prediction, model: Champion | None, events
         )
     if model is not None and model.version == prediction.model_version:
         learnt = f"taught it{f', {model.rows:,} rows' if model.rows else ''}"
-        links.append(Link(f"{model.table} version {model.table_version}", learnt, _made(events, model.table, model.table_version)))
-    for address in ("silver.texts",):
-        found = _row(store, address, "text_id", prediction.id, ("source", "file"))
-        if found is None:
-            return tuple(links)
-        text = [e for e in events if e.address == address and e.status == "published"]
-        links.append(Link(f"{address} version {text[-1].version}" if text else address, "holds the text, masked", _ran_on(text[-1]) if text else ""))
-        bronze = f"bronze.{found['source']}"
-        row = _row(store, bronze, "row_id", prediction.id, ("file", "line", "edition", "sha256"))
-        if row is not None:
-            read = [
-                r
-                for r in ops.read(store, "files", [("address", "=", bronze), ("path", "=", row["file"])])
-                if r["status"] == "read" and r["edition"] == row["edition"]
-            ]
-            run = f"run {read[-1]['run']} of {bronze}" if read else bronze
-            links.append(Link(run, "read it", _day(read[-1]["at"]) if read else ""))
-            links.append(Link(f"{row['file']}, line {row['line']:,}", f"is where it stands: edition {row['edition']}, sha256 {row['sha256'][:12]}…"))
+        made = maker(events, model.table, model.table_version)
+        links.append(Link(f"{model.table} version {model.table_version}", learnt, _ran_on(made) if made else ""))
+    address = "silver.texts"
+    found = _row(store, address, "text_id", prediction.id, ("source", "file"))
+    if found is None:
+        return tuple(links)
+    held = maker(events, address, prediction.input_version)
+    version = held.version if prediction.input_version is None and held else prediction.input_version
+    links.append(Link(address if version is None else f"{address} version {version}", "held the text, masked", _ran_on(held) if held else ""))
+    bronze = f"bronze.{found['source']}"
+    row = _row(store, bronze, "row_id", prediction.id, ("file", "line", "edition", "sha256"))
+    if row is None:
+        return tuple(links)
+    taken = held.inputs.get(bronze) if held else None
+    then = taken[1] if isinstance(taken, list) else None
+    read = reader(store, events, bronze, row["file"], row["edition"], then)
+    # Not read by then: the file had other content, which the ledger names; on which line it stood there nobody kept.
+    before = None if read else reader(store, events, bronze, row["file"], None, then)
+    ledger = read or before
+    links.append(Link(f"run {ledger['run']} of {bronze}" if ledger else bronze, "read it", _day(ledger["at"]) if ledger else ""))
+    edition, sha256 = (before["edition"], before["sha256"]) if before else (row["edition"], row["sha256"])
+    line = f"{row['file']}, then replaced" if before else f"{row['file']}, line {row['line']:,}"
+    links.append(Link(line, f"is where it {'stood' if before else 'stands'}: edition {edition}, sha256 {sha256[:12]}…"))
     return tuple(links)
 
 
@@ -209,14 +215,9 @@ def _row(store: Store, address: str, key: str, value: str, columns: Sequence[str
     return dict(zip(columns, found, strict=True)) if found else None
 
 
-def _made(events: Sequence[Event], address: str, version: int) -> str:
-    """The run that made a version, or the newest one before it (upkeep makes versions without a run)."""
-    mine = [e for e in events if e.address == address and e.status == "published" and e.version is not None and e.version <= version]
-    return _ran_on(mine[-1]) if mine else ""
-
-
 def _ran_on(event: Event) -> str:
-    return f"run {event.run}, {_day(event.at)}"
+    """The run that left a table as it was: one that only added to it may not be the one that wrote the row."""
+    return f"left so by run {event.run}, {_day(event.at)}"
 
 
 def _day(at: datetime | None) -> str:

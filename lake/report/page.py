@@ -24,6 +24,7 @@ from lake.report.masks import without
 LABELS = 18  # bars of labels shown one by one; the rest are told in a line
 FIRST_SERIES = 6  # of each source of sensors, two rows of three; the others open at a click
 TABLE_LABELS = 16  # a confusion matrix of more labels is drawn without words
+_SECRET = re.compile(r"LAKE_(?:.+_)?(?:SECRET_KEY|PII_KEY)|AWS_(?:SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN)")
 _HERE = Path(__file__).parent
 
 
@@ -175,9 +176,7 @@ def page_name(facts: Facts) -> str:
 def secrets_of(lake: Lake) -> set[str]:
     """Keys that this process knows: a message of some library may hold one."""
     kept = [lake.store.secret_key, lake.settings.secret_key]
-    return {s.get_secret_value() for s in kept if s} | {
-        v for k, v in os.environ.items() if k.startswith("LAKE_") and k.endswith(("_SECRET_KEY", "_PII_KEY"))
-    }
+    return {s.get_secret_value() for s in kept if s} | {v for k, v in os.environ.items() if _SECRET.fullmatch(k)}
 
 
 # --- words ---

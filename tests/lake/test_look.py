@@ -166,8 +166,102 @@ def test_only_rejects_of_published_runs_count(project: Path, store: Store) -> No
     ])  # fmt: skip
     table, *shown = said(look.rejected(store, None, rows=5)).split("raw.notes ")
     assert [line.split() for line in table.splitlines()[1:3]] == [["silver.notes", "missing:text", "2"], ["silver.notes", "wrong_shape:client", "1"]]
-    assert "raw.notes " + shown[0] != table and shown[0].startswith("[a].txt:7  missing:text\n\\xff[x]")
+    assert shown[0].startswith("[a].txt:7  missing:text\n[hidden, 4 bytes]")
     assert "nothing was rejected" in said(look.rejected(store, "gold.daily"))
+
+
+def counts(store: Store, address: str | None = None) -> list[list[str]]:
+    """address, reason, rows of what is said to be set aside."""
+    return [line.split() for line in said(look.rejected(store, address)).splitlines()[1:]]
+
+
+def test_rows_on_a_terminal_hide_what_the_page_hides_and_say_where_all_of_it_is(project: Path, store: Store) -> None:
+    write(store, "bronze.readings", [], run=1)
+    write(store, "silver.notes", [], run=1)
+    ops.append(store, "runs", [event("silver.notes", 1, "published"), event("bronze.readings", 1, "published")])
+    whole = {"row_id": ID, "text": "ask ann@mail.example.com", "client": "Eleanor Whitcombe"}
+    ops.append(store, "rejects", [
+        reject(1, "missing:text", row=json.dumps(whole)),
+        reject(1, "fields", address="bronze.readings", source="raw.readings", file="[a].csv", line=3, raw=b"north;\xff[x]"),
+    ])  # fmt: skip
+    shown = said(look.rejected(store, rows=9))
+    assert f"row_id: {ID} · text: ask [EMAIL] · client: [hidden]" in shown
+    assert "raw.readings [a].csv:3  fields\nnorth;\\xff[x]" in shown  # neither its table nor its source has a classified column
+    assert 'lake sql "select file, line, row, raw from ops.rejects"' in shown
+
+
+def test_a_rebuild_does_not_count_the_same_rows_twice(project: Path, store: Store) -> None:
+    """Two nights, a rebuild that sets the same rows aside and one of them for another reason, and a night after it."""
+    write(store, "silver.notes", [note("a", f"{9:032x}")], run=4)
+    ids = [f"{n:032x}" for n in range(5)]
+    ops.append(store, "runs", [
+        event("silver.notes", 1, "published", full=True), event("silver.notes", 2, "published"),
+        event("silver.notes", 3, "published", full=True), event("silver.notes", 4, "published"),
+    ])  # fmt: skip
+    ops.append(store, "rejects", [
+        *(reject(1, "missing:text", row_id=i) for i in ids[:3]), reject(2, "missing:text", row_id=ids[3]),
+        *(reject(3, "missing:text", row_id=i) for i in ids[:3]), reject(3, "wrong_shape:client", row_id=ids[3]),
+        reject(4, "missing:text", row_id=ids[4]),
+    ])  # fmt: skip
+    assert counts(store) == [["silver.notes", "missing:text", "4"], ["silver.notes", "wrong_shape:client", "1"]]
+
+
+def test_a_slice_that_is_built_again_counts_by_its_last_verdict(project: Path, store: Store) -> None:
+    write(store, "silver.notes", [], run=3)
+    ops.append(
+        store,
+        "runs",
+        [event("silver.notes", 1, "published", full=True), event("silver.notes", 2, "published"), event("silver.notes", 3, "published")],
+    )
+    nameless = reject(1, "missing:row_id", row='{"text": "a"}')
+    ops.append(store, "rejects", [
+        *(reject(run, "missing:text", row_id=ID) for run in (1, 2, 3)),
+        nameless, nameless,  # two rows without a key are two rows, in one run
+        reject(2, "missing:row_id", row='{"text": "b"}'),
+    ])  # fmt: skip
+    assert counts(store) == [["silver.notes", "missing:row_id", "3"], ["silver.notes", "missing:text", "1"]]
+
+
+def test_after_a_restore_the_rejects_of_the_rows_that_stand_again_count(project: Path, store: Store) -> None:
+    write(store, "silver.notes", [], run=3)
+    ops.append(store, "runs", [
+        event("silver.notes", 1, "published", full=True), event("silver.notes", 2, "published", full=True),
+        event("silver.notes", 3, "restored", back_to=1),
+    ])  # fmt: skip
+    ops.append(store, "rejects", [reject(1, "missing:text", row_id=ID), *(reject(2, "missing:text", row_id=i * 32) for i in "ab")])
+    assert counts(store) == [["silver.notes", "missing:text", "1"]]
+
+
+def read_file(path: str, edition: int, run: int, address: str = "bronze.readings") -> dict[str, Any]:
+    file = {"source": "raw.readings", "path": path, "edition": edition, "size": 1, "etag": "e", "sha256": f"{edition:x}" * 64, "modified": AT}
+    return file | {"status": "read", "address": address, "run": run, "at": AT + timedelta(minutes=run)}
+
+
+def reading(row_id: str, edition: int = 1, file: str = "a.csv") -> dict[str, Any]:
+    origin = {"row_id": row_id, "file": file, "edition": edition, "sha256": f"{edition:x}" * 64, "ordinal": 0, "line": 9, "offset": 0, "length": 5}
+    return origin | {"station": "north", "day": AT.date(), "value": 1.0}
+
+
+def test_records_of_content_that_was_replaced_count_no_more(project: Path, store: Store) -> None:
+    """a.csv came anew in run 2: of its three bad lines one is mended, one is gone, and one is as bad as before."""
+    bad, mended, gone, good = (f"{n:032x}" for n in range(4))
+    write(store, "bronze.readings", [reading(bad, 2), reading(mended, 2), reading(good, 2)], run=2)
+    write(store, "silver.notes", [note("a", good), note("b", mended)], run=2)
+    ops.append(store, "files", [read_file("a.csv", 1, 1), read_file("b.csv", 1, 1), read_file("a.csv", 2, 2)])
+    ops.append(store, "runs", [
+        event("bronze.readings", 1, "published", full=True), event("bronze.readings", 2, "published"),
+        event("silver.notes", 1, "published", {"bronze.readings": [None, 1]}, full=True),
+        event("silver.notes", 2, "published", {"bronze.readings": [1, 2]}),
+    ])  # fmt: skip
+    raw = {"address": "bronze.readings", "source": "raw.readings", "raw": b"x"}
+    ops.append(store, "rejects", [
+        reject(1, "fields", **raw, row_id="1" * 32, file="a.csv", edition=1, line=1),
+        reject(1, "fields", **raw, row_id="2" * 32, file="b.csv", edition=1, line=1),
+        reject(2, "fields", **raw, row_id="1" * 32, file="a.csv", edition=2, line=1),
+        reject(1, "missing:day", address="bronze.readings", row_id="3" * 32, file="a.csv", edition=1, line=2),
+        *(reject(1, "missing:text", row_id=i) for i in (bad, mended, gone)), reject(2, "missing:text", row_id=bad),
+    ])  # fmt: skip
+    assert counts(store) == [["bronze.readings", "fields", "2"], ["silver.notes", "missing:text", "1"]]
 
 
 def test_rejects_of_a_run_count_from_its_commit_on_also_when_it_died_before_saying_so(project: Path, store: Store) -> None:
@@ -217,6 +311,45 @@ def test_a_row_is_followed_back_to_its_raw_file(project: Path, store: Store) -> 
                  "raw.readings [a].csv line 9, edition 2, sha256 abababababababab"):  # fmt: skip
         assert line in tree
     assert "10.0.0.7" not in tree
+
+
+def test_a_row_of_an_earlier_night_names_the_runs_and_verdicts_of_that_night(project: Path, store: Store) -> None:
+    """Three nights; the row came with the first, was read again by no other, and its predictions are of the first night too."""
+    write_contract(project, contract("predictions.notes", [*NOTES[:1], {"name": "run", "type": "bigint"}]))
+    write(store, "bronze.readings", [reading(ID)])
+    write(store, "silver.notes", [note("hello")])
+    write(store, "predictions.notes", [{"row_id": ID, "run": 1}])
+    ops.append(store, "files", [read_file("a.csv", 1, 1), read_file("b.csv", 1, 2)])
+    for n in (1, 2, 3):
+        ops.append(store, "runs", [
+            event("bronze.readings", n, "published", {"raw.readings": {"files": 1}}, version=2 * n, full=n == 1),
+            event("silver.notes", n, "published", {"bronze.readings": [2 * n - 2 or None, 2 * n]}, version=n, full=n == 1),
+            event("predictions.notes", n, "published", {"silver.notes": [n - 1 or None, n]}, version=n, full=n == 1),
+        ])  # fmt: skip
+        ops.append(store, "checks", [check("silver.notes", n, "length", n < 3)])
+    tree = said(look.lineage(store, "predictions.notes", ID))
+    for line in ("predictions.notes run 1, 2026-03-01 04:01 UTC, version 1", "silver.notes version 1", "silver.notes run 1, ",
+                 "the gate: 1 of 1 checks held", "bronze.readings version 2", "bronze.readings run 1, ",
+                 "raw.readings a.csv line 9, edition 1"):  # fmt: skip
+        assert line in tree
+    # The table of today does not say which run wrote the row; its bronze row does.
+    tree = said(look.lineage(store, "silver.notes", ID))
+    assert "silver.notes run 3 (the last one by then; the row may be of a run before it), 2026-03-01 04:03 UTC, version 3" in tree
+    assert "bronze.readings version 6" in tree and "bronze.readings run 1, 2026-03-01 04:01 UTC, version 2" in tree
+
+
+def test_a_row_whose_file_was_replaced_since_names_the_content_that_it_was_made_of(project: Path, store: Store) -> None:
+    write(store, "bronze.readings", [reading(ID, edition=2)])
+    write(store, "silver.notes", [note("hello")])
+    ops.append(store, "files", [read_file("a.csv", 1, 1), read_file("a.csv", 2, 2), read_file("a.csv", 2, 3)])
+    ops.append(store, "runs", [
+        *(event("bronze.readings", n, "published", {"raw.readings": {"files": 1}}, version=n, full=n == 3) for n in (1, 2, 3)),
+        event("silver.notes", 1, "published", {"bronze.readings": [None, 1]}, version=1, full=True),
+    ])  # fmt: skip
+    tree = said(look.lineage(store, "silver.notes", ID))
+    assert "bronze.readings run 1, " in tree
+    assert f"a.csv edition 1, sha256 {'1' * 16}; replaced since, it now stands in line 9, edition 2, sha256 {'2' * 16}" in tree
+    assert "bronze.readings run 3, " in said(look.lineage(store, "bronze.readings", ID))  # the rebuild read that edition once more
 
 
 def test_a_prediction_names_the_model_and_the_rows_it_learnt_from(project: Path, store: Store) -> None:

@@ -158,7 +158,7 @@ class Books:
                 "address": address,
                 "run": run,
                 "at": self.at,
-                "source": "raw.x",
+                "source": f"raw.{address.partition('.')[2]}" if raw is not None else None,
                 "file": file,
                 "line": line,
                 "reasons": list(reasons),

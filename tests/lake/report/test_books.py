@@ -103,8 +103,55 @@ def test_rejects_by_reason_with_examples(tmp_path: Path) -> None:
     ]
     access = found[1].examples
     assert [e.place for e in access] == ["access_log lines 40, 41, 42"]  # they look the same: told once
-    assert access[0].text == "[IP] - - [11/Mar/2026:14:07:3\\xff\\x00\\n[EMAIL]"
+    assert access[0].text == "[hidden, 62 bytes]"  # the address and the source say that a client's address is in there
     assert books.rejected(lake.store, ()) == ()
+
+
+def test_of_a_record_of_personal_data_only_its_place_is_shown(tmp_path: Path) -> None:
+    lake = lakes.lake_in(tmp_path)
+    kept = lakes.Books(lake.store, "n1", AT)
+    said = "My name is Eleanor Whitcombe, 14 Harbour Lane"
+    kept.reject("bronze.banking77", ["fields"], file="train.csv", line=7, raw=said.encode())
+    kept.reject("bronze.unheard_of", ["fields"], file="x", line=8, raw=said.encode())  # no contract says that it is nobody's
+    kept.reject("bronze.air_quality_it", ["empty_row"], file="AirQualityUCI.csv", line=9, raw=b";;;;")
+    long = {"row_id": "ab", "level": "INFO", "message": said * 3000}
+    kept.reject("silver.log_events", ["missing:host"], row=long)
+    kept.reject("silver.log_events", ["missing:time"], row=long | {"message": said * 50})
+    kept.close()
+    ran = tuple(
+        books.Ran(a, "", "published", (), run=1) for a in ("bronze.banking77", "bronze.unheard_of", "bronze.air_quality_it", "silver.log_events")
+    )
+    found = {(r.address, r.reason): [(e.place, e.text) for e in r.examples] for r in books.rejected(lake.store, ran)}
+    assert found == {
+        ("bronze.banking77", "fields"): [("train.csv line 7", "[hidden, 45 bytes]")],
+        ("bronze.unheard_of", "fields"): [("x line 8", "[hidden, 45 bytes]")],
+        ("bronze.air_quality_it", "empty_row"): [("AirQualityUCI.csv line 9", ";;;;")],
+        ("silver.log_events", "missing:host"): [("", "[hidden, 100,000 characters]")],
+        ("silver.log_events", "missing:time"): [("", "row_id: ab · level: INFO · message: [hidden]")],
+    }
+
+
+def test_a_value_that_an_error_quotes_is_hidden_where_the_table_or_its_input_is_personal() -> None:
+    said = 'AnalysisException: The value \'Eleanor\'s house\' of the type "STRING" cannot be cast to "INT"'
+    plan = plan_of(silver__texts=("bronze.banking77",), bronze__nab=("raw.nab",))
+    personal, plain = books.runs(plan, [event(a, "failed", message=said) for a in ("silver.texts", "bronze.nab")], "n1")
+    assert personal.message == 'AnalysisException: The value \'[hidden]\' of the type "STRING" cannot be cast to "INT"'
+    assert plain.message == said
+
+
+def test_a_verdict_on_a_personal_column_tells_counts_but_no_values(tmp_path: Path) -> None:
+    lake = lakes.lake_in(tmp_path)
+    kept = lakes.Books(lake.store, "n1", AT)
+    for rule, observed, threshold in (
+        ("expect_column_distinct_values_to_be_in_set", '["Eleanor"]', "{}"),
+        ("expect_column_values_to_not_be_null", "2 of 9 unexpected", "{}"),
+    ):
+        check = {"address": "bronze.access", "run": 1, "at": AT, "rule": rule, "column": "user", "severity": "warning", "success": False}
+        kept.add("checks", check | {"observed": observed, "threshold": threshold, "message": f"saw {observed}"})
+    kept.close()
+    (judged,) = books.judged(lake.store, (books.Ran("bronze.access", "", "published", (), run=1),))
+    told = " ".join(c.message for c in judged.checks)
+    assert "Eleanor" not in told and "what was seen is hidden" in told and "2 of 9 values of user" in told
 
 
 def test_verdicts_of_tonight_only(tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lake.contract import Contract
 from lake.report import data
 from lake.report.data import HOUR, Bucket, Reading
 from lake.report.model import champion, lineage, thinned
@@ -69,6 +72,28 @@ def test_logs_by_source_and_component(tmp_path: Path) -> None:
         "java.net.ConnectException",
     }
     assert "192.0.2.17" not in str(found.thrown)
+
+
+def test_of_what_was_thrown_only_the_class_is_told(tmp_path: Path) -> None:
+    lake = lakes.lake_in(tmp_path)
+    at = datetime(2026, 3, 10, tzinfo=UTC)
+    common = {"source": "kafka", "host": "h", "component": "c", "level": "ERROR", "date": at.date()}
+    lakes.write(lake.store, "gold.log_hourly", [common | {"hour": at, "events": 4, "exceptions": 4}])
+    thrown = (
+        "java.io.IOException: letter for Eleanor Whitcombe was not sent",
+        "Caused by: java.io.IOException: Whitcombe",
+        'Exception in thread "main" KafkaError',
+        "Eleanor Whitcombe, 14 Harbour Lane",
+    )
+    rows = [common | {"row_id": f"{n:032x}", "time": at, "message": "m", "exception": f"{line}\n\tat x"} for n, line in enumerate(thrown)]
+    lakes.write(lake.store, "silver.log_events", rows)
+    found = data.logs(lake.store)
+    assert found is not None
+    assert [(t.kind, t.events, t.sources) for t in found.thrown] == [
+        ("java.io.IOException", 2, ("kafka",)),
+        (data.UNNAMED, 1, ("kafka",)),
+        ("KafkaError", 1, ("kafka",)),
+    ]
 
 
 def test_only_the_last_days_of_a_long_log_are_shown(tmp_path: Path) -> None:
@@ -167,6 +192,30 @@ def test_champion_and_the_way_back(tmp_path: Path) -> None:
     links = lineage(lake.store, predictions.sample[0], model, ops.events(lake.store))
     assert [link.what.split(" ")[0] for link in links[1:5]] == ["models.intent", "gold.intent_examples", "silver.texts", "run"]
     assert links[-1].what.startswith("train.csv, line ")
+
+
+def test_a_prediction_of_an_earlier_night_names_the_runs_of_that_night(tmp_path: Path) -> None:
+    """A second night adds to silver.texts and reads train.csv anew; the prediction was made of what lay there before."""
+    from lake import ops
+
+    lake = lakes.full(tmp_path)
+    model, predictions = champion(lake.store), data.predictions(lake.store)
+    assert predictions is not None and predictions.sample[0].input_version == 1
+    before = lineage(lake.store, predictions.sample[0], model, ops.events(lake.store))
+    books = lakes.Books(lake.store, "second", lakes.BEGAN + timedelta(days=1))
+    books.run("bronze.banking77", "published", run=2, inputs={"raw.banking77": {"files": 1}}, version=2, kept=1)
+    books.run("silver.texts", "published", run=2, inputs={"bronze.banking77": [1, 2]}, version=2, kept=1)
+    file = {"source": "raw.banking77", "path": "train.csv", "edition": 2, "size": 1, "etag": "f", "sha256": "1" * 64, "modified": books.at}
+    books.add("files", file | {"status": "read", "address": "bronze.banking77", "run": 2, "at": books.at})
+    books.close()
+    assert lineage(lake.store, predictions.sample[0], model, ops.events(lake.store)) == before
+    # Then the row itself comes of the new content: the old one is named, of which the ledger kept no line.
+    table = lake.store.delta_uri("bronze.banking77")
+    rows = [row | {"edition": 2} for row in DeltaTable(table).to_pyarrow_table().to_pylist()]
+    write_deltalake(table, pa.Table.from_pylist(rows, schema=Contract.load("bronze.banking77").schema), mode="overwrite")
+    after = lineage(lake.store, predictions.sample[0], model, ops.events(lake.store))
+    assert [link.what for link in after[-2:]] == ["run 1 of bronze.banking77", "train.csv, then replaced"]
+    assert after[-1].where == f"is where it stood: edition 1, sha256 {'0' * 12}…"
 
 
 def test_nothing_is_there_before_the_first_night(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from lake.report.masks import MOST_CHARACTERS, masked, shown_bytes, shown_row, shown_text, without
 
@@ -52,10 +55,17 @@ def test_classified_columns_are_hidden() -> None:
     assert shown_row(row, ("message",)) == "id: 7 · message: [hidden] · level: INFO"
     assert shown_row(row, None) == "id: [hidden] · message: [hidden] · level: [hidden]"
     assert shown_row("no json a@b.example", ()) == "no json [EMAIL]"
+    assert shown_row(row[:-4], ("message",)) == f"[hidden, {len(row) - 4} characters]"  # cut off: which column a word is of can't be told
 
 
 def test_secrets_are_taken_out_wherever_they_stand() -> None:
     assert without("a hunter2hunter2 b", ["hunter2hunter2", "a", ""]) == "a [SECRET] b"
+
+
+@given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=8, max_size=40))
+def test_a_secret_is_taken_out_however_it_was_written(secret: str) -> None:
+    for written in (secret, str(escape(secret)), html.escape(secret), quote(secret, safe=""), quote(secret)):
+        assert without(f"<p>{written}</p>", [secret]) == "<p>[SECRET]</p>"
 
 
 @given(st.text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from lake.contract import Contract
 from lake.lake import Lake
+from lake.plan import plan
 from lake.report.books import Ran
 from lake.report.data import Prediction
 from lake.report.facts import Facts, read_facts
@@ -75,7 +77,7 @@ def test_the_page_of_a_good_night(full: Facts) -> None:
     for said in (
         "All well", "64 of 23,581 rows were set aside", "sensor_readings", "out_of_range:value", "9,412 rows, the last five batches",
         "NotLeaderForPartitionException", "machine_temperature_press_7", "version 1", "language", "taken for", "Least sure", "我的卡在地铁上被偷了",
-        "train.csv, line", "2 min 32 s",
+        "train.csv, line", "2 min 32 s", "java.io, in kafka",
     ):  # fmt: skip
         assert said in words, said
     assert len(page) < 600_000
@@ -106,6 +108,46 @@ def test_an_empty_lake(tmp_path: Path) -> None:
     assert "Nothing has run yet." in words
 
 
+def test_no_personal_data_of_a_row_set_aside_is_on_the_page(full: Facts) -> None:
+    page = render(full)
+    assert "[hidden, 62 bytes]" in parsed(page).words
+    assert "alice.smith" not in page and "203.0.113.7" not in page and "No space left" not in page
+
+
+def test_a_night_that_trained_nothing_shows_the_champion_that_stands(tmp_path: Path) -> None:
+    """Everything as the night before left it, but for a source that came late and was refused."""
+    lakes.full(tmp_path)
+    lake = lakes.lake_in(tmp_path, "2026-03-13T031500Z")
+    books = lakes.Books(lake.store, lake.night, lakes.BEGAN + timedelta(days=1))
+    for step in plan().steps:
+        if not step.job.writes.startswith(("reports.", "bronze.kafka")):
+            books.run(step.job.writes, "nothing", run=2)
+    books.run("bronze.kafka", "refused", run=2, message="bronze.kafka run 2: the gate refused 9 rows: too few\n  next: lake show bronze.kafka")
+    books.check("bronze.kafka", "row_count", success=False, message="9 rows, 1,000 at least were asked", run=2)
+    books.reject("bronze.kafka", ["no_begin"], file="server.log", line=1, raw=b"at kafka.log.Log", run=2)
+    books.close()
+    facts = read_facts(lake)
+    words = parsed(render(facts)).words
+    assert facts.problems == {}
+    assert headline(facts).sentence == "The gate refused bronze.kafka."
+    for said in ("9 rows, 1,000 at least were asked", "lake show bronze.kafka", "in a batch that was refused: they count for nothing yet",
+                 "version 1", "at kafka.log.Log", "Least sure", "Where one of them came from"):  # fmt: skip
+        assert said in words, said
+    assert facts.rows_rejected == 0
+
+
+def test_before_the_first_training_there_is_no_model(tmp_path: Path) -> None:
+    lake = lakes.lake_in(tmp_path)
+    lakes.write_texts(lake.store)
+    books = lakes.Books(lake.store, lake.night, lakes.BEGAN)
+    books.run("models.intent", "refused", message="models.intent run 1: accuracy 0.31 is below 0.8\n  next: lake show models.intent")
+    books.close()
+    facts = read_facts(lake)
+    words = parsed(render(facts)).words
+    assert facts.problems == {} and facts.champion is None
+    assert "There is no champion yet" in words and "accuracy 0.31 is below 0.8" in words
+
+
 def test_hostile_text_stays_text(full: Facts) -> None:
     evil = "<script>alert('x')</script><img src=x onerror=alert(1)> \u202e {{ 7*7 }}"
     ran = (Ran("silver.texts", evil, "failed", ("raw.x",), run=1, message=evil, next_step=evil), *full.ran[1:])
@@ -124,10 +166,14 @@ def test_no_secret_ever_shows(full: Facts, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("LAKE_SOURCE_PARTNER_SECRET_KEY", "zz-partner-secret-zz")
     monkeypatch.setenv("LAKE_SECRET_KEY", "main-secret-key-123")
     monkeypatch.setenv("LAKE_ACCESS_KEY", "someone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws<secret>&'key\"")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "aws/session+token=")
     lake: Lake = lakes.lake_in(tmp_path)
     said = "request with zz-partner-secret-zz and main-secret-key-123 failed"
-    ran = (Ran("bronze.x", "", "failed", (), run=1, message=said), *full.ran)
+    kept = "not so aws<secret>&'key\" and aws/session+token=, or aws%2Fsession%2Btoken%3D"
+    ran = (Ran("bronze.x", "", "failed", (), run=1, message=said), Ran("bronze.y", "", "failed", (), run=1, message=kept), *full.ran)
     page = render(replace(full, ran=ran), secrets_of(lake))
+    assert "not so [SECRET] and [SECRET], or [SECRET]" in page
     assert "zz-partner-secret-zz" not in page and "main-secret-key-123" not in page
     assert "request with [SECRET] and [SECRET] failed" in page
 
