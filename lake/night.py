@@ -67,7 +67,7 @@ def nightly(lake: Lake, *, only: Sequence[str] = (), whole: Plan | None = None) 
         outcomes[step.job.writes] = _one(step, lake, outcomes)
     tended = tend(lake) if not only else []
     for t in tended:
-        lake.say(t.address, f"upkeep: {t.compacted} files compacted, {t.vacuumed} removed, {t.expired} rows expired")
+        lake.say(t.address, f"upkeep: {t.sentence()}")
     for step in (s for s in steps if s.job.writes.startswith("reports.")):
         outcomes[step.job.writes] = _one(step, lake, {})
     night = Night(lake.night, tuple(outcomes.values()), tuple(tended))

@@ -6,4 +6,4 @@ from lake.upkeep import tend
 if __name__ == "__main__":
     with Lake.open() as lake, lake.writing("night"):
         for tended in tend(lake):
-            print(f"{tended.address}: {tended.compacted} files compacted, {tended.vacuumed} removed, {tended.expired} rows expired")
+            print(f"{tended.address}: {tended.sentence()}")

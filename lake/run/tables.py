@@ -28,7 +28,7 @@ from lake.errors import BatchRefused, Busy, ContractBroken, FileChanged, LakeErr
 from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
-from lake.run.record import Intent, Outcome, reached, run_row, taken_of
+from lake.run.record import Intent, Outcome, contract_hash, reached, run_row, taken_of
 from lake.sources.files import FileEdition, discover
 from lake.table import Changes, Staged, Table
 
@@ -50,8 +50,11 @@ class TableRun:
 
     # -- the story -------------------------------------------------------------------------------------------------
 
-    def go(self, *, full: bool) -> Outcome:
-        """Run it to its end: finish what an earlier process left, plan, publish, record."""
+    def go(self, *, full: bool, once_more: bool = True) -> Outcome:
+        """Run it to its end: finish what an earlier process left, plan, publish, record.
+
+        A file that was rotated or written again between plan and read makes a plan wrong: it is made `once_more`.
+        """
         if self.raw and len(self.job.reads) > 1:
             raise ContractBroken(
                 f"{self.job.writes} reads {', '.join(self.job.reads)}: a raw source is read alone, else files of one name are mixed up",
@@ -82,6 +85,9 @@ class TableRun:
             wrong = _run_failed(self.step, error, full=intent.full)
             if not self._stands(intent):
                 self._event(intent, "failed", message=str(wrong))
+                if isinstance(wrong, FileChanged) and once_more:
+                    self._say(f"{wrong.what}: planning once more")
+                    return self.go(full=full, once_more=False)
             raise wrong from error
 
     def _stands(self, intent: Intent) -> bool:
@@ -98,7 +104,7 @@ class TableRun:
         first = standing.last is None
         if standing.open is not None and not full:
             event = standing.open
-            if event.back_to is None and event.code == self.step.code and event.contract == self.contract.hash:
+            if event.back_to is None and event.code == self.step.code and event.contract == contract_hash(self.contract, self.job.reads):
                 self.lake.say(self.job.writes, f"run {event.run} was cut short: the same intent again")
                 ops.erase(self.lake.store, "rejects", event.address, event.run)
                 ops.erase(self.lake.store, "checks", event.address, event.run)
@@ -171,15 +177,18 @@ class TableRun:
             raise SourceMissing(f"{address} names no place", next_step=f"add `servers` to schemas/raw/{address.split('.')[1]}.yaml")
         known = self._known(address, standing)
         if not full:
-            return discover(self.lake.store, source, known)
-        found = discover(self.lake.store, source, {})
+            return discover(self.lake.store, source, known, self._say)
+        found = discover(self.lake.store, source, {}, self._say)
         if gone := sorted(set(known) - {f.path for f in found}):
             raise SourceMissing(
                 f"{len(gone)} files whose rows {self.job.writes} holds are gone from {source.location} ({', '.join(gone[:3])} ...): "
                 "a rebuild would lose these rows",
-                next_step="land them again, or keep the table as it is",
+                next_step="land them again, or keep the table as it is; a file that changed just now is there at the next try",
             )
         return [replace(f, edition=known[f.path].edition + (known[f.path].sha256 != f.sha256)) if f.path in known else f for f in found]
+
+    def _say(self, line: str) -> None:
+        self.lake.say(self.job.writes, line)
 
     def _known(self, address: str, standing: ops.Standing) -> dict[str, FileEdition]:
         """Last editions that a run of this table has read, by path; a run that was undone by a restore has read nothing."""
@@ -202,7 +211,7 @@ class TableRun:
     def _stale(self, standing: ops.Standing) -> str:
         if standing.made is not None and standing.made.code != self.step.code:
             return f"rows stand as older code made them; lake rebuild {self.job.writes}"
-        if standing.made is not None and standing.made.contract != self.contract.hash:
+        if standing.made is not None and standing.made.contract != contract_hash(self.contract, self.job.reads):
             return f"rows stand as an older contract had them; lake rebuild {self.job.writes}"
         return ""
 

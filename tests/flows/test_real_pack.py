@@ -67,7 +67,7 @@ def test_a_model_learnt_within_its_budget_and_predicted(lake: Place) -> None:
     assert champion is not None
     test = champion.facts["metrics"]["test"]
     assert test["rows"] == 3080
-    assert test["accuracy"] > 0.5  # of 77 intents, in 150 s on two busy cores (0.88 on idle ones); `lake run models.intent --full` is what trains to the end
+    assert test["accuracy"] > 0.5  # of 77 intents, in 150 s on two busy cores (0.88 on idle ones); `--full` trains to the end
     assert lake.count("predictions.intent") == 3080 + 5574 + 3000 + 300 - _asap_train(lake)
 
 

@@ -429,6 +429,29 @@ def test_changed_code_is_told_until_a_rebuild_makes_the_rows_anew(place: Place) 
     assert (outcome.status, outcome.message) == ("nothing", "")
 
 
+def test_a_changed_rule_of_the_raw_source_is_told(place: Place) -> None:
+    place.change("schemas/raw/readings.yaml", "yyyy-MM-dd", "yyyy-M-d")
+    assert place.run("bronze.readings").message == "rows stand as an older contract had them; lake rebuild bronze.readings"
+    assert place.run("bronze.readings", full=True).status == "published"
+    assert place.run("bronze.readings").message == ""
+
+
+def test_a_file_that_is_written_between_plan_and_read_is_taken_as_it_is_then(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.file("c.csv", ("south", "2026-03-06", 7.0))
+    seen: list[str] = []
+
+    def reached(point: str) -> None:
+        if point == "planned:bronze.readings" and not seen:
+            seen.append(point)
+            place.file("c.csv", ("south", "2026-03-06", 8.5))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lake.run.tables.reached", reached)
+        outcome = place.run("bronze.readings")
+    assert (outcome.status, outcome.run) == ("published", 3)
+    assert [r for r in place.rows("bronze.readings", "file", "edition", "value") if r[0] == "c.csv"] == [("c.csv", 1, 8.5)]
+
+
 def test_a_changed_contract_is_told_and_only_a_rebuild_gives_the_table_its_columns(place: Place) -> None:
     columns = [
         *COLUMNS["silver.readings"][:-1],
