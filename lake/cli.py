@@ -272,7 +272,7 @@ def doctor() -> None:
     from lake.doctor import findings
 
     wrong = 0
-    for finding in findings(Settings.load()):
+    for finding in findings():
         console.print(f"{'[green]ok  [/]' if finding.fine else '[red]no  [/]'} {escape(finding.what)}", soft_wrap=True)
         if not finding.fine:
             console.print(f"       next: {finding.next_step}", markup=False, soft_wrap=True)

@@ -95,7 +95,7 @@ def forget(session: SparkSession | None) -> None:
 def _environment(settings: Settings) -> None:
     """What must stand in the environment before the JVM starts, and UTC for Python's own clock."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers are PATH's python3, without pyarrow
-    conf = settings.state / "conf"
+    conf = settings.installed("conf")
     if "SPARK_CONF_DIR" not in os.environ and (conf / "spark-defaults.conf").is_file():
         os.environ["SPARK_CONF_DIR"] = str(conf)
     if os.environ.get("TZ") != "UTC":

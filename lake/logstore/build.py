@@ -77,5 +77,5 @@ if __name__ == "__main__":
     found = javac()
     if found is None:
         sys.exit("there is no javac: install a JDK (Debian: apt-get install openjdk-17-jdk-headless)")
-    build(JAR, found, classpath(Settings.load().state / "jars" / "spark"))
+    build(JAR, found, classpath(Settings.load().installed("jars/spark")))
     print(f"{JAR}: {JAR.stat().st_size} bytes")

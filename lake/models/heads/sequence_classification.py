@@ -144,5 +144,5 @@ def loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 def predictions(logits: Tensor) -> Said:
     """The likeliest label; of equal ones the first."""
     probabilities = logits.float().softmax(-1)
-    best = probabilities.argmax(-1)
+    best = logits.argmax(-1)  # two logits that differ can have one probability
     return Said(best.cpu().numpy(), probabilities.gather(-1, best[:, None])[:, 0].cpu().numpy().astype(np.float32))
