@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -34,9 +35,15 @@ def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state
 
 
 def newest(folder: Path, fingerprint: str) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of the same training, and its state; None when there is none."""
+    """The newest whole checkpoint of the same training, and its state; None when there is none."""
     for found in sorted(folder.glob("step-*"), reverse=True):
-        state = json.loads((found / "state.json").read_text())
+        try:
+            state = json.loads((found / "state.json").read_text())
+            for name in ("model", "optimizer"):
+                with safe_open(found / f"{name}.safetensors", "pt"):  # its header says how long the file must be
+                    pass
+        except (OSError, ValueError, SafetensorError):  # a machine that lost power may have lost bytes of it
+            continue
         if state["fingerprint"] == fingerprint:
             return found, state
     return None

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from lake.models.spec import FineTune
 from lake.table import Manifest
 
 Launcher = Literal["torchrun", "spark", "alone"]
-REQUEST, LOG = "request.json", "train.log"
+REQUEST, LOG, RANKS = "request.json", "train.log", "ranks"
 
 
 def train_apart(
@@ -50,6 +51,7 @@ def train_apart(
     count = 1 if launcher == "alone" else processes or spec.processes
     out_dir = out_dir.absolute()
     out_dir.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out_dir / RANKS, ignore_errors=True)
     if (made := _made_before(spec, manifest, out_dir / "model")) is not None:
         say("it was trained to the end before: nothing is left to do")
         return made
@@ -65,7 +67,7 @@ def train_apart(
         "processes": count,
     }
     request.write_text(json.dumps(asked))
-    lines = _run(_command(launcher, request, count), out_dir / LOG, _environment(count, environment), say)
+    lines = _run(_command(launcher, request), out_dir / LOG, _environment(count, out_dir, environment), say)
     if lines is not None:
         raise _failure(out_dir, lines)
     return Candidate.of(out_dir / "model")
@@ -79,31 +81,20 @@ def _made_before(spec: FineTune, manifest: Manifest, folder: Path) -> Candidate 
     return made if (made.spec, made.manifest) == (spec, manifest) else None
 
 
-def _command(launcher: Launcher, request: Path, processes: int) -> list[str]:
+def _command(launcher: Launcher, request: Path) -> list[str]:
     if launcher == "alone":
         return [sys.executable, "-m", "lake.models.train", str(request)]
-    if launcher == "spark":
-        return [sys.executable, "-m", "lake.models.launch", str(request)]
-    # --standalone: a free port of its own, so that two trainings on a machine do not meet
-    run = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={processes}",
-        "-m",
-        "lake.models.train",
-        str(request),
-    ]
-    return [sys.executable, *run]
+    return [sys.executable, "-m", "lake.models.launch", launcher, str(request)]
 
 
-def _environment(processes: int, more: Mapping[str, str] | None) -> dict[str, str]:
+def _environment(processes: int, out_dir: Path, more: Mapping[str, str] | None) -> dict[str, str]:
     code = str(Path(__file__).parents[2])  # where `lake` is, should it not be installed
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     ours = {
         "PYTHONPATH": os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH")))),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": str(max(1, cores // processes)),  # torchrun warns and takes 1 when it is unset
+        "PET_LOG_DIR": str(out_dir / RANKS),  # torchrun's --log-dir, also below Spark: else each training leaves a /tmp/torchelastic_*
         "TOKENIZERS_PARALLELISM": "false",
         "TORCH_CPP_LOG_LEVEL": "ERROR",  # gloo's talk about host names
     }
@@ -175,12 +166,31 @@ def _failure(folder: Path, lines: list[str]) -> LakeError:
 _DIED = re.compile(r"rank\s*: (\d+) .*?\n(?:.*\n)??\s*exitcode\s*: (-?\d+)")
 
 
+def by_gpus(asked: int, gpus: int) -> int:
+    """Processes on this machine: no more than it has GPUs, for NCCL wants one for each; as many as asked where there is none."""
+    if not 0 < gpus < asked:
+        return asked
+    print(f"{asked} processes are asked for, this machine has {gpus} GPU{'s' if gpus > 1 else ''}: training with {gpus}", flush=True)
+    return gpus
+
+
+def _by_torchrun(request: str) -> None:
+    """The child process of launcher 'torchrun'; it has torch, so it is the one to count GPUs."""
+    import torch
+    from torch.distributed.run import main
+
+    count = by_gpus(json.loads(Path(request).read_text())["processes"], torch.cuda.device_count())
+    # --standalone: a free port of its own, so that two trainings on a machine do not meet
+    main(["--standalone", f"--nproc-per-node={count}", "-m", "lake.models.train", request])
+
+
 def _by_spark(request: str) -> None:
     """The child process of launcher 'spark': a SparkSession, and TorchDistributor over it.
 
     On a local master the ranks are children of the driver; on a cluster they are barrier tasks on the executors, and the
     request's folder must be on a disk that all of them see.
     """
+    import torch
     from pyspark.ml.torch.distributor import TorchDistributor
 
     from lake.models.train import train_as_asked
@@ -192,6 +202,8 @@ def _by_spark(request: str) -> None:
     spark = spark_session(Settings.load(), open_store(), "millrace training")
     try:
         local = str(spark.sparkContext.master).startswith("local")
+        if local:
+            processes = by_gpus(processes, torch.cuda.device_count())
         # use_gpu=False: Spark hands out no GPUs; a rank takes the GPU of its local rank by itself
         TorchDistributor(num_processes=processes, local_mode=local, use_gpu=False).run(train_as_asked, request)
     finally:
@@ -199,4 +211,4 @@ def _by_spark(request: str) -> None:
 
 
 if __name__ == "__main__":
-    _by_spark(sys.argv[1])
+    {"torchrun": _by_torchrun, "spark": _by_spark}[sys.argv[1]](sys.argv[2])

@@ -64,7 +64,7 @@ def joined() -> Generator[Ranks]:
     local, local_world = int(os.environ.get("LOCAL_RANK", rank)), int(os.environ.get("LOCAL_WORLD_SIZE", world))
     device = chip.device(local)
     if device.type == "cuda" and torch.cuda.device_count() < local_world:
-        device = torch.device("cpu")  # NCCL wants a GPU for each process of a machine
+        device = torch.device("cpu")  # NCCL wants a GPU for each process of a machine; whoever launched us asked for too many
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if world > 1:

@@ -65,18 +65,26 @@ class Evidence:
     challenger: Figures | None
     champion: Figures | None
     champion_version: int | None
-    how: str  # 'the same rows', 'its card' when it could not be asked, or 'no champion'
+    how: str  # 'the same rows', 'by its card, on ...' when it was not asked, or 'no champion'
 
     @classmethod
     def of(cls, candidate: Candidate, champion: ModelVersion | None) -> Evidence:
-        """What a training found out; a champion with another tokenizer, or a newer one, counts by its own card."""
+        """What a training found out; a champion that it could not ask, or a newer one, counts by its own card."""
         data = candidate.manifest.address, candidate.manifest.version
         if champion is None:
             return cls(*data, candidate.test, None, None, "no champion")
         if candidate.champion is not None and candidate.champion_version == champion.version:
             return cls(*data, candidate.test, candidate.champion, champion.version, "the same rows")
-        by_card = champion.facts["metrics"].get("test")
-        return cls(*data, candidate.test, Figures.of(by_card) if by_card else None, champion.version, "its card")
+        card = champion.facts
+        by_card, pinned = card["metrics"].get("test"), card.get("data", {})
+        how = f"by its card, on the test rows of {pinned.get('address')} version {pinned.get('version')}"
+        return cls(*data, candidate.test, Figures.of(by_card) if by_card else None, champion.version, how)
+
+    @classmethod
+    def from_said(cls, said: Mapping[str, Any]) -> Evidence:
+        """Evidence as the champion's pointer holds it."""
+        challenger, champion = (Figures.of(said[who]) if said[who] else None for who in ("challenger", "champion"))
+        return cls(said["table"], said["table_version"], challenger, champion, said["champion_version"], said["how"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +179,20 @@ class Registry:
         def decided(promoted: bool, reason: str) -> Decision:
             return Decision(name, version, promoted, version if promoted else current, reason, evidence, _now())
 
-        if current == version:
-            return decided(True, "it is the champion already")
+        if standing is not None and current == version:  # a repeat is told the decision that stands
+            return Decision(name, version, True, current, standing["reason"], Evidence.from_said(standing["evidence"]), standing["at"])
         if evidence.challenger is None:
             return decided(False, "no test rows to judge it by")
         if evidence.champion_version != current:
             return decided(
                 False,
                 f"the champion is version {current} now, and it was compared with {evidence.champion_version}: compare again",
+            )
+        if current is not None and evidence.champion is None:
+            return decided(
+                False,
+                f"version {current}, the champion, could not be asked, and its card has no test figures; "
+                f"with a column `text` in {evidence.table} it is asked with its own tokenizer",
             )
         said = f"test accuracy {evidence.challenger.accuracy:.4f} on {evidence.challenger.rows} rows"
         if evidence.champion is not None:

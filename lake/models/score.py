@@ -15,12 +15,14 @@ from lake.models.candidate import CARD
 from lake.models.registry import ModelVersion, Registry
 
 if TYPE_CHECKING:
+    import torch
     from pyspark.sql import DataFrame
 
+TEXT = "text"  # the column that holds it, in silver as in gold
 ROWS_AT_ONCE = 64  # of like length; more gains nothing on a core, and a GPU is fed by several tasks
 
 
-def score(rows: DataFrame, model: ModelVersion, text: str = "text") -> DataFrame:
+def score(rows: DataFrame, model: ModelVersion, text: str = TEXT) -> DataFrame:
     """The rows without their text, and what the model says of it: label, probability, model_version."""
     from pyspark.sql import types as T
 
@@ -47,7 +49,7 @@ def _score_batches(model: ModelVersion, text: str, batches: Iterator[pa.RecordBa
 class Scorer:
     """A model in memory, with its own tokenizer."""
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
+    def __init__(self, folder: Path, threads: int = 1, device: torch.device | None = None) -> None:
         import json
 
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # a Spark task has one core
@@ -61,7 +63,7 @@ class Scorer:
         card: dict[str, Any] = json.loads((folder / CARD).read_text())
         self.labels: list[str] = card["labels"]
         self.head = head(card["spec"]["head"])
-        self.device = chip.device(os.getpid())
+        self.device = device or chip.device(os.getpid())  # tasks of one machine are spread over its GPUs
         self.model = self.head.load(folder).to(self.device)
         self.bf16 = chip.has_bf16(self.device.type)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

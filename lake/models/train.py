@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -39,6 +40,7 @@ from lake.models.heads import Head, head
 from lake.models.progress import Progress, say
 from lake.models.ranks import Ranks, joined
 from lake.models.schedule import learning_rate, steps_that_fit, worth_changing
+from lake.models.score import TEXT, Scorer
 from lake.models.spec import FineTune
 from lake.table import Manifest
 
@@ -449,7 +451,27 @@ def _resumed(state: Mapping[str, Any]) -> _Trained:
 
 def _evaluate(work: _Work, model: nn.Module, labels: tuple[str, ...], part: str) -> Figures | None:
     """The figures of a model on a split, on every rank; None when the split has no rows."""
-    spec, ranks, feed = work.spec, work.ranks, work.feeds[part]
+    spec, ranks = work.spec, work.ranks
+
+    def ask(batch: Batch) -> tuple[NDArray[np.int64], float]:
+        with torch.inference_mode(), _precision(work):
+            logits = _logits(work, model, batch)
+            lost = math.nan
+            if labels == work.labels:
+                wanted = work.head.targets(batch, spec.label, work.labels)
+                lost = float(work.head.loss(logits, wanted.to(ranks.device), batch["weight"].to(ranks.device)))
+            return work.head.predictions(logits).label, lost
+
+    model.eval()
+    begun = time.perf_counter()
+    found = _judged(work, work.feeds[part], labels, ask)
+    work.judge_seconds = (time.perf_counter() - begun) / max(1, work.feeds[part].rows)
+    return found
+
+
+def _judged(work: _Work, feed: Feed, labels: Sequence[str], ask: Callable[[Batch], tuple[NDArray[np.int64], float]]) -> Figures | None:
+    """The figures over a feed of what `ask` says of its batches: numbers of `labels`, and the sum of this rank's losses."""
+    ranks = work.ranks
     if not feed.steps:
         return None
     feed.rewind()
@@ -457,35 +479,49 @@ def _evaluate(work: _Work, model: nn.Module, labels: tuple[str, ...], part: str)
     ours = {name: code for code, name in enumerate(work.labels)}
     as_ours = np.array([ours.get(name, -2) for name in labels])  # -1 marks padding among ranks
     kept: list[Tensor] = []
-    lost, begun = 0.0, time.perf_counter()
-    model.eval()
-    with torch.inference_mode(), _precision(work):
-        for batch in feed:
-            real = batch["weight"] > 0
-            logits = work.head.forward(model, batch[spec.input_ids].to(ranks.device), batch["attention_mask"].to(ranks.device))
-            wanted = work.head.targets(batch, spec.label, work.labels)
-            if labels == work.labels:
-                lost += float(work.head.loss(logits, wanted.to(ranks.device), batch["weight"].to(ranks.device)))
-            said = torch.from_numpy(as_ours[work.head.predictions(logits).label])
-            of_slices = [torch.tensor([code.get(str(value), 0) for value in batch[column]]) for code, column in zip(codes, work.slices, strict=True)]
-            kept.append(torch.stack([wanted, said, *of_slices], dim=1)[real])
+    lost = 0.0
+    for batch in feed:
+        said, loss = ask(batch)
+        lost += loss
+        wanted = work.head.targets(batch, work.spec.label, work.labels)
+        of_slices = [torch.tensor([code.get(str(value), 0) for value in batch[column]]) for code, column in zip(codes, work.slices, strict=True)]
+        kept.append(torch.stack([wanted, torch.from_numpy(as_ours[said]), *of_slices], dim=1)[batch["weight"] > 0])
     rows = ranks.gathered(torch.cat(kept), max(feed.dealt(rank, feed.steps) for rank in range(ranks.world))).numpy()
-    work.judge_seconds = (time.perf_counter() - begun) / feed.rows
     if len(rows) != feed.rows:
-        raise FeedShort(f"{part}: {len(rows)} rows judged of {feed.rows}")
+        raise FeedShort(f"{feed.split[1]}: {len(rows)} rows judged of {feed.rows}")
     by_slice = {column: np.array(work.census.of(column))[rows[:, 2 + i]] for i, column in enumerate(work.slices)}
-    loss = ranks.total(lost)[0] / feed.rows if labels == work.labels else math.nan
-    return figures(rows[:, 0], np.maximum(rows[:, 1], -1), len(work.labels), loss, by_slice)
+    return figures(rows[:, 0], np.maximum(rows[:, 1], -1), len(work.labels), ranks.total(lost)[0] / feed.rows, by_slice)
 
 
 def _judge_champion(work: _Work, folder: Path) -> tuple[Figures | None, int | None]:
-    """The champion's figures on the same test rows, and its version; none when its tokenizer is another: the ids are not in its language."""
+    """The champion's figures on the same test rows, and its version; none when its tokenizer is another and the table has no text."""
     card = json.loads((folder / CARD).read_text())
-    if card["tokenizer_sha256"] != work.tokenizer:
-        work.say("the champion has another tokenizer: it can't be asked on these token ids")
+    if card["tokenizer_sha256"] == work.tokenizer:
+        model = head(card["spec"]["head"]).load(folder).to(work.ranks.device)
+        return _evaluate(work, model, tuple(card["labels"]), "test"), card.get("version")
+    if TEXT not in work.manifest.schema.names:
+        work.say(f"the champion has another tokenizer, and the table no column {TEXT}: it can't be asked on these token ids")
         return None, None
-    model = head(card["spec"]["head"]).load(folder).to(work.ranks.device)
-    return _evaluate(work, model, tuple(card["labels"]), "test"), card.get("version")
+    work.say("the champion has another tokenizer: asking it by the test rows' text")
+    return _judge_by_text(work, folder), card.get("version")
+
+
+def _judge_by_text(work: _Work, folder: Path) -> Figures | None:
+    """The figures of a model with a tokenizer of its own on the test rows."""
+    spec, ranks = work.spec, work.ranks
+    scorer = Scorer(folder, torch.get_num_threads(), ranks.device)
+    number = {name: code for code, name in enumerate(scorer.labels)}
+    feed = Feed(
+        work.manifest, (spec.label, *work.slices, TEXT), rank=ranks.rank, world=ranks.world, seed=spec.seed, batch=spec.batch * EVALUATION_BATCH,
+        split=(spec.split, "test"), ids=spec.input_ids, lengths=spec.tokens, max_length=spec.max_length, census=work.census,
+        filesystem=work.feeds["test"].filesystem,
+    )  # fmt: skip
+
+    def ask(batch: Batch) -> tuple[NDArray[np.int64], float]:
+        said, _ = scorer.say([str(text) for text in batch[TEXT]])
+        return np.array([number[name] for name in said]), math.nan
+
+    return _judged(work, feed, scorer.labels, ask)
 
 
 # --- after the last step ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lake.errors import Busy, SourceMissing, StoreUnreachable
-from lake.models.candidate import Figures
+from lake.models.candidate import Candidate, Figures
 from lake.models.registry import Decision, Evidence, Registry
 from lake.settings import Settings
 from lake.store import Store
@@ -108,8 +108,30 @@ def test_the_better_one_becomes_champion(registry: Registry, tmp_path: Path) -> 
     history = list(registry.history("intent"))
     assert [(h["n"], h["version"], h["previous"]) for h in history] == [(1, 1, None), (2, 3, 1)]
     assert history[1]["evidence"]["champion"]["accuracy"] == 0.5
-    assert registry.promote("intent", 3, judged(0.6, 0.5, 1)).reason == "it is the champion already"
+    again = registry.promote("intent", 3, judged(0.6, 0.6, 3))  # whoever died after it is told the decision that stands, with its evidence
+    assert again.promoted and (again.reason, again.evidence) == (history[1]["reason"], judged(0.6, 0.5, 1))
     assert not registry.promote("intent", 4, replace(judged(0.9, 0.6, 3), challenger=None)).promoted
+
+
+def test_a_champion_that_nobody_can_compare_with_is_not_replaced_unseen(registry: Registry, tmp_path: Path) -> None:
+    for version in (1, 2):
+        registry.publish("intent", version, tiny.model_folder(tmp_path / str(version), weights=bytes([version])))
+    assert registry.promote("intent", 1, judged(0.5)).promoted
+    refused = registry.promote("intent", 2, judged(0.9, None, 1))
+    assert not refused.promoted and refused.champion == 1
+    assert refused.reason == (
+        "version 1, the champion, could not be asked, and its card has no test figures; "
+        "with a column `text` in gold.tiny it is asked with its own tokenizer"
+    )
+
+
+def test_a_champion_that_was_not_asked_counts_by_its_card_and_the_reason_says_so(registry: Registry, tmp_path: Path) -> None:
+    standing = registry.publish("intent", 1, tiny.model_folder(tmp_path / "1", accuracy=0.25, table_version=8))
+    made = tiny.model_folder(tmp_path / "2", weights=b"2")
+    registry.publish("intent", 2, made)
+    assert registry.promote("intent", 1, judged(0.25)).promoted
+    decision = registry.promote("intent", 2, Evidence.of(Candidate.of(made), standing))
+    assert decision.promoted and "version 1 has 0.2500 (by its card, on the test rows of gold.tiny version 8)" in decision.reason
 
 
 def test_promotions_at_once_leave_one_champion(registry: Registry, tmp_path: Path) -> None:
@@ -131,7 +153,7 @@ def test_promotions_at_once_leave_one_champion(registry: Registry, tmp_path: Pat
             thread.start()
         for thread in threads:
             thread.join()
-        won = [d for d in decisions if d.promoted and d.reason != "it is the champion already"]
+        won = [d for d in decisions if d.promoted and d.version != at]
         assert len(decisions) == len(versions) and len(won) == 1
         champion = registry.champion("intent")
         assert champion is not None and champion.version == won[0].version and len(list(registry.history("intent"))) == n

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lake.errors import ContractBroken, TrainingFailed
+from lake.models import checkpoint as checkpoints
 from lake.models.candidate import Candidate, figures, macro_f1
-from lake.models.launch import train_apart
+from lake.models.launch import by_gpus, train_apart
 from lake.models.spec import FineTune
 from lake.models.train import fine_tune
 from lake.table import Manifest
@@ -50,7 +54,10 @@ def alone(spec: FineTune, manifest: Manifest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def by_torchrun(spec: FineTune, manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Candidate, list[str]]:
     lines: list[str] = []
-    return train_apart(spec, manifest, tmp_path_factory.mktemp("torchrun"), say=lines.append), lines
+    temporary = tmp_path_factory.mktemp("temporary")
+    made = train_apart(spec, manifest, tmp_path_factory.mktemp("torchrun"), say=lines.append, environment={"TMPDIR": str(temporary)})
+    assert list(temporary.iterdir()) == [], "a training left something in the temporary folder"
+    return made, lines
 
 
 def test_learns_and_says_what_it_is_worth(alone: Candidate) -> None:
@@ -66,6 +73,12 @@ def test_learns_and_says_what_it_is_worth(alone: Candidate) -> None:
     assert losses[-1] < losses[0] / 2
     assert Candidate.of(Path(alone.folder)) == alone
     assert sorted(p.name for p in Path(alone.folder).iterdir()) == ["card.json", "config.json", "model.safetensors", "tokenizer.json"]
+
+
+def test_processes_are_as_many_as_gpus_where_there_are_some(capfd: pytest.CaptureFixture[str]) -> None:
+    assert [by_gpus(2, gpus) for gpus in (0, 2, 8)] == [2, 2, 2] and capfd.readouterr().out == ""
+    assert by_gpus(2, 1) == 1
+    assert capfd.readouterr().out == "2 processes are asked for, this machine has 1 GPU: training with 1\n"
 
 
 def test_torchrun_with_two_processes(by_torchrun: tuple[Candidate, list[str]], spec: FineTune) -> None:
@@ -208,6 +221,38 @@ def test_the_champion_is_asked_on_the_same_rows(spec: FineTune, manifest: Manife
     assert made is not None and made.test is not None and made.champion is not None and alone.test is not None
     assert (made.champion.accuracy, made.champion.confusion) == (alone.test.accuracy, alone.test.confusion)
     assert made.test.accuracy < made.champion.accuracy
+
+
+def test_a_champion_with_another_tokenizer_is_asked_by_the_text_of_the_same_rows(
+    spec: FineTune, manifest: Manifest, alone: Candidate, tmp_path: Path
+) -> None:
+    other = shutil.copytree(alone.folder, tmp_path / "other")
+    tokenizer = (other / "tokenizer.json").read_text()
+    (other / "tokenizer.json").write_text(tokenizer + " ")
+    card = json.loads((other / "card.json").read_text())
+    (other / "card.json").write_text(json.dumps(card | {"tokenizer_sha256": "another", "labels": ["cash", "money", "cheque"]}))
+    short = replace(spec, plan=((0, 1),))
+    made = fine_tune(short, manifest, tmp_path / "asked", champion=other)
+    assert made is not None and made.champion is not None and made.test is not None and alone.test is not None
+    assert made.champion.rows == alone.test.rows == 40 and math.isnan(made.champion.loss)
+    told = np.array(made.champion.confusion).sum(axis=0)
+    assert told[1] and told[2] and made.champion.accuracy < alone.test.accuracy  # its labels by their names: it knows no 'card' by its number
+
+    blind = replace(manifest, schema=manifest.schema.remove(manifest.schema.get_field_index("text")))
+    made = fine_tune(short, blind, tmp_path / "not asked", champion=other)
+    assert made is not None and made.champion is None
+
+
+def test_a_checkpoint_that_lost_bytes_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    first, last = (checkpoints.save(tmp_path, model, optimizer, {"step": step, "fingerprint": "ours"}) for step in (1, 2))
+    assert checkpoints.newest(tmp_path, "another") is None
+    assert (checkpoints.newest(tmp_path, "ours") or ("", {}))[0] == last
+    os.truncate(last / "model.safetensors", 100)
+    assert (checkpoints.newest(tmp_path, "ours") or ("", {}))[0] == first
+    (first / "state.json").write_text("")
+    assert checkpoints.newest(tmp_path, "ours") is None
 
 
 def test_macro_f1_is_scikit_learns() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 from lake.models.base import PACKAGED, base_folder, tokenizer_sha256
+from lake.models.candidate import CARD, Candidate, Figures, Point
+from lake.models.spec import FineTune
 from lake.table import FilePin, Manifest
 
 WORDS = {"card": 4003, "cash": 5356, "money": 2769}  # word -> its id in MiniLM's vocabulary
@@ -46,6 +47,7 @@ def examples(rows: int, splits: Sequence[str] = ("train",), tokenizer: str = "")
             "input_ids": pa.array(list(ids), pa.list_(pa.int32())),
             "tokens": pa.array(tokens, pa.int32()),
             "label": labels,
+            "text": [f"{label} please" for label in labels],
             "split": [splits[i % len(splits)] for i in range(rows)],
             "language": ["zh" if i % 5 == 0 else "en" for i in range(rows)],
             "tokenizer": [tokenizer] * rows,
@@ -88,11 +90,25 @@ def farthest(one: Path | str, other: Path | str) -> float:
     return max(float(np.abs(first[name] - second[name]).max()) for name in first)
 
 
-def model_folder(folder: Path, accuracy: float = 0.5, weights: bytes = b"weights") -> Path:
-    """A folder that looks trained, for the registry: a few bytes and a card."""
-    folder.mkdir(parents=True)
+def candidate(folder: Path, spec: FineTune, manifest: Manifest, *, accuracy: float = 0.5, weights: bytes = b"weights") -> Candidate:
+    """A folder as a training leaves it, without one: a few bytes, and the card of a model of that test accuracy."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").write_bytes(weights)
     (folder / "config.json").write_text("{}")
-    test = {"rows": 10, "accuracy": accuracy, "macro_f1": accuracy, "loss": 1.0, "confusion": [[1]], "slices": {}}
-    (folder / "card.json").write_text(json.dumps({"metrics": {"test": test}, "tokenizer_sha256": "t", "labels": ["a"]}))
+    test = Figures(10, accuracy, accuracy, 1.0, ((1,),), {})
+    at = "2026-03-01T00:00:00+00:00"
+    made = Candidate(
+        folder=str(folder), spec=spec, manifest=manifest, labels=("a",), validation=None, test=test, champion=None, champion_version=None,
+        curves=(Point(1, 0, "train", "loss", 1.0, at), Point(2, 0, "test", "accuracy", accuracy, at)), steps=2, plan=((0, 2),), epochs=1.0,
+        stopped="finished", precision="fp32", processes=1, seconds=1.0, samples_per_second=1.0, base="tiny", base_sha256="b",
+        tokenizer_sha256="t", libraries={},
+    )  # fmt: skip
+    (folder / CARD).write_text(made.to_json())
+    return made
+
+
+def model_folder(folder: Path, accuracy: float = 0.5, weights: bytes = b"weights", table_version: int = 0) -> Path:
+    """A folder that looks trained, for the registry."""
+    manifest = Manifest("gold.tiny", table_version, str(folder), (), 0, pa.schema([]))
+    candidate(folder, FineTune(), manifest, accuracy=accuracy, weights=weights)
     return folder
