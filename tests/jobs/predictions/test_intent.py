@@ -1,4 +1,4 @@
-"""predictions.intent: every message but those of a train split, by the champion."""
+"""predictions.intent: every message but those that the champion has learnt by heart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def loaded() -> ModuleType:
     return module
 
 
-def test_scores_what_no_model_was_trained_on(spark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_what_the_model_was_not_trained_on(spark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyspark.sql import functions as F
 
     job = loaded()
@@ -37,12 +37,24 @@ def test_scores_what_no_model_was_trained_on(spark: Any, monkeypatch: pytest.Mon
         )
 
     monkeypatch.setattr(job, "score", said)
-    columns = "text_id string, source string, language string, text string, split string"
-    rows = [("a", "banking77", "en", "one", "train"), ("b", "banking77", "en", "two", "test"), ("c", "sms_spam", "en", "three", None)]
+    columns = "text_id string, source string, language string, text string, intent string, split string, folded_id string"
+    low, high, between = "00000001", "00000063", "0000000c"  # 1, 99 and 12 of 100: validation; test where the source has none; train
+    rows = [
+        ("a", "banking77", "en", "learnt", "card", "train", between),
+        ("b", "banking77", "en", "validated", "card", "train", low),
+        ("c", "banking77", "en", "tested", "card", "test", between),
+        ("d", "tickets", "en", "learnt, its source has no split", "card", None, between),
+        ("e", "tickets", "en", "tested, its source has no split", "card", None, high),
+        ("f", "asap_reviews_zh", "zh", "train of another task", None, "train", between),
+        ("g", "sms_spam", "en", "of no task", None, None, between),
+    ]
     built = job.build(spark.createDataFrame(rows, columns), MODEL)
     assert [tuple(r) for r in built.orderBy("text_id").collect()] == [
-        ("b", "banking77", "en", "TWO", 0.5, 3),
-        ("c", "sms_spam", "en", "THREE", 0.5, 3),
+        ("b", "banking77", "en", "VALIDATED", 0.5, 3),
+        ("c", "banking77", "en", "TESTED", 0.5, 3),
+        ("e", "tickets", "en", "TESTED, ITS SOURCE HAS NO SPLIT", 0.5, 3),
+        ("f", "asap_reviews_zh", "zh", "TRAIN OF ANOTHER TASK", 0.5, 3),
+        ("g", "sms_spam", "en", "OF NO TASK", 0.5, 3),
     ]
     ours = {c.name: c.type for c in Contract.load("predictions.intent").columns}
     assert dict(built.dtypes) == {name: kind for name, kind in ours.items() if name not in ("input_version", "run")}
