@@ -1,11 +1,8 @@
-(
-    """The embedded S3 server for whoever has no bucket: S3Proxy on the JVM that Spark needs anyway, with its data in `.lake/s3`.
+"""The embedded S3 server for whoever has no bucket: S3Proxy on the JVM that Spark needs anyway, with its data in `.lake/s3`.
 
 Commands share it: each holds a shared lock on the file `users` while it is at work, and the last one to leave ends the server, unless it was
 asked for outright (`lake up`). The system frees the lock of a killed process, so that nobody is counted who is gone.
 """
-    ""
-)
 
 from __future__ import annotations
 
