@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -103,7 +103,7 @@ def run(
 
     whole = plan()
     chosen = [whole.step(address) for address in addresses]
-    _run_steps([step for step in whole.steps if step in chosen], full=full)
+    _run_steps([step for step in whole.steps if step in chosen], "full" if full else "")
 
 
 @app.command()
@@ -113,10 +113,10 @@ def rebuild(address: Address, downstream: Annotated[bool, typer.Option(help="and
 
     whole = plan()
     after = [a for a in whole.downstream(address) if not a.startswith("reports.")] if downstream else []
-    _run_steps([whole.step(a) for a in (address, *after)], full=True)
+    _run_steps([whole.step(a) for a in (address, *after)], "rebuild")
 
 
-def _run_steps(steps: list[Any], *, full: bool) -> None:
+def _run_steps(steps: list[Any], how: Literal["", "full", "rebuild"]) -> None:
     from lake.lake import Lake
     from lake.run import load
     from lake.run import run as run_one
@@ -125,7 +125,7 @@ def _run_steps(steps: list[Any], *, full: bool) -> None:
     with Lake.open() as lake:
         for step in steps:
             with lake.writing(step.job.writes):
-                outcome = run_one(step, load(step), lake, full=full)
+                outcome = run_one(step, load(step), lake, full=how == "full", rebuild=how == "rebuild")
             lake.say(step.job.writes, f"{outcome.sentence()}  [{outcome.seconds:.1f} s]")
             if outcome.error:
                 Console(stderr=True, highlight=False).print(str(outcome.error), markup=False, style="red")

@@ -58,8 +58,11 @@ def load(step: Step) -> Any:
     return getattr(module, "SPEC", None) or module.build
 
 
-def run(step: Step, build: Any, lake: Lake, *, full: bool = False) -> Outcome:
-    """Run one job to its end; errors come back as an outcome, so that a night goes on with what does not depend on it."""
+def run(step: Step, build: Any, lake: Lake, *, full: bool = False, rebuild: bool = False) -> Outcome:
+    """Run one job to its end; errors come back as an outcome, so that a night goes on with what does not depend on it.
+
+    `full` makes it from all its inputs, and a model without its time budget; `rebuild` does the first only.
+    """
     began = time.monotonic()
     job = step.job
     try:
@@ -68,11 +71,11 @@ def run(step: Step, build: Any, lake: Lake, *, full: bool = False) -> Outcome:
         elif job.runs_on == "torch":
             from lake.run.models import ModelRun  # it starts child processes: torch is never imported here
 
-            outcome = ModelRun(step, build, lake).go(full=full)
+            outcome = ModelRun(step, build, lake).go(full=full, rebuild=rebuild)
         else:
             from lake.run.tables import TableRun
 
-            outcome = TableRun(step, build, lake).go(full=full)
+            outcome = TableRun(step, build, lake).go(full=full or rebuild)
     except LakeError as error:
         outcome = Outcome(job.writes, "refused" if isinstance(error, BatchRefused) else "failed", message=error.what, error=error)
     except Exception as error:

@@ -139,12 +139,12 @@ def test_an_empty_lake_can_be_looked_at(project: Path, lake_env: Settings, lake:
 
 
 @pytest.fixture
-def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Runs without Spark: each is written down, and gold.daily is refused."""
-    seen: list[tuple[str, bool]] = []
+    seen: list[tuple[str, str]] = []
 
-    def run(step: Any, build: Any, lake: Any, *, full: bool = False) -> Outcome:
-        seen.append((step.job.writes, full))
+    def run(step: Any, build: Any, lake: Any, *, full: bool = False, rebuild: bool = False) -> Outcome:
+        seen.append((step.job.writes, "full" if full else "rebuild" if rebuild else ""))
         if step.job.writes == "gold.daily":
             return Outcome(step.job.writes, "refused", message="too few rows", error=BatchRefused("too few rows", next_step="look at [it]"))
         return Outcome(step.job.writes, "published", 1, 0, rows_kept=3)
@@ -157,16 +157,20 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 @pytest.mark.parametrize(
     ("words", "steps", "code"),
     [
-        (("run", "silver.readings"), [("silver.readings", False)], 0),
-        (("run", "silver.readings", "--full"), [("silver.readings", True)], 0),
-        (("run", "silver.readings", "bronze.readings"), [("bronze.readings", False), ("silver.readings", False)], 0),
-        (("run", "gold.daily"), [("gold.daily", False)], 70),
-        (("rebuild", "silver.readings"), [("silver.readings", True)], 0),
-        (("rebuild", "bronze.readings", "--downstream"), [("bronze.readings", True), ("silver.readings", True), ("gold.daily", True)], 70),
+        (("run", "silver.readings"), [("silver.readings", "")], 0),
+        (("run", "silver.readings", "--full"), [("silver.readings", "full")], 0),
+        (("run", "silver.readings", "bronze.readings"), [("bronze.readings", ""), ("silver.readings", "")], 0),
+        (("run", "gold.daily"), [("gold.daily", "")], 70),
+        (("rebuild", "silver.readings"), [("silver.readings", "rebuild")], 0),
+        (
+            ("rebuild", "bronze.readings", "--downstream"),
+            [("bronze.readings", "rebuild"), ("silver.readings", "rebuild"), ("gold.daily", "rebuild")],
+            70,
+        ),
     ],
 )
 def test_what_is_run_and_when_it_stops(
-    project: Path, lake_env: Settings, lake: Lake, ran: list[tuple[str, bool]], words: tuple[str, ...], steps: list[tuple[str, bool]], code: int
+    project: Path, lake_env: Settings, lake: Lake, ran: list[tuple[str, str]], words: tuple[str, ...], steps: list[tuple[str, str]], code: int
 ) -> None:
     ended, out, err = lake(*words)
     assert (ended, ran) == (code, steps)
@@ -174,14 +178,14 @@ def test_what_is_run_and_when_it_stops(
     assert out.count("published run 1 as version 0: 3 rows") == len([s for s in steps if s[0] != "gold.daily"])
 
 
-def test_reports_are_made_again_only_when_they_are_named(project: Path, lake_env: Settings, lake: Lake, ran: list[tuple[str, bool]]) -> None:
+def test_reports_are_made_again_only_when_they_are_named(project: Path, lake_env: Settings, lake: Lake, ran: list[tuple[str, str]]) -> None:
     write(
         project / "jobs" / "reports" / "page.py", 'from lake import Job\nJOB = Job(writes="reports.page", reads=("gold.totals",), runs_on="lake")\n'
     )
     lake("rebuild", "gold.totals", "--downstream")
-    assert ran == [("gold.totals", True)]
+    assert ran == [("gold.totals", "rebuild")]
     lake("rebuild", "reports.page")
-    assert ran[1:] == [("reports.page", True)]
+    assert ran[1:] == [("reports.page", "rebuild")]
 
 
 def test_a_night_ends_with_its_table_and_its_exit_code(project: Path, lake_env: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +215,7 @@ def test_a_demo_on_another_pack_has_a_root_of_its_own(
 
 def test_the_doctor_ends_well_only_when_all_is_well(lake: Lake, lake_env: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [Finding("Java 17", True), Finding("no pyproject.toml with a [tool.lake] table", False, "make [set-up]")]
-    monkeypatch.setattr(doctor, "findings", lambda settings: found)
+    monkeypatch.setattr(doctor, "findings", lambda: found)
     assert lake("doctor")[:2] == (1, "ok   Java 17\nno   no pyproject.toml with a [tool.lake] table\n       next: make [set-up]\n")
     found.pop()
     assert lake("doctor")[0] == 0
