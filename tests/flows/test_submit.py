@@ -88,8 +88,8 @@ def test_one_job_of_each_zone_by_spark_submit(begun: Place, master: str, server:
     path = f"{bin}{os.pathsep}{os.environ['PATH']}"  # as `. .venv/bin/activate` sets it: PySpark's scripts look for their Python there
     surroundings = {"SPARK_CONF_DIR": str(PROJECT / ".lake" / "conf"), "PATH": path, "LAKE_TRAIN_SECONDS": "25"}
     place = Place.at(f"s3a://lake/{secrets.token_hex(4)}", store_home, **surroundings)
-    for key in begun.store.keys():  # a lake that is copied is a lake: its tables name their files by relative paths
-        place.store.put(key, begun.store.get(key) or b"")
+    for found in begun.store.list():  # a lake that is copied is a lake: its tables name their files by relative paths
+        place.store.put(found.key, begun.store.get(found.key) or b"")
     for job in JOBS:
         done = place.run([str(bin / "spark-submit"), "--master", master, str(PROJECT / "jobs" / f"{job}.py")])
         assert done.returncode == 0, f"{job} on {master}:\n{done.stdout[-6000:]}"
