@@ -110,16 +110,17 @@ def test_a_second_night_commits_nothing_and_trains_nothing(lake: Place) -> None:
 EVENTS = "".join(f"[2026-03-12 0{n}:00:00,000] WARN Free space on /data is {n} GiB (kafka.log.LogManager)\n" for n in range(1, 6))
 
 
-@pytest.mark.parametrize("point", ["planned:bronze.kafka", "staged:silver.log_events", "committed:gold.log_hourly"])
-def test_a_night_killed_at(point: str, lake: Place, tmp_path: Path) -> None:
-    """Five new events, a night that is killed -9, and another night: the five are there once, everywhere."""
+def test_a_night_killed_at_three_places_in_turn(lake: Place, tmp_path: Path) -> None:
+    """Five new events and four nights, each but the last killed -9 a step further than the one before: the five are there once, everywhere."""
     before = lake.count("silver.log_events")
-    new = tmp_path / "kafka0" / f"server.log.{point.replace(':', '-')}"
+    new = tmp_path / "kafka0" / "server.log.new"
     new.parent.mkdir()
     new.write_text(EVENTS)
     lake.lake("land", "kafka", str(new), "--base", str(tmp_path))
-
-    lake.killed_at(point, "nightly")
+    for point in ("planned:bronze.kafka", "staged:silver.log_events", "committed:gold.log_hourly"):
+        lake.killed_at(point, "nightly")
+        address = point.partition(":")[2]
+        assert ops.standing(ops.events(lake.store, address), Table(address, lake.store).last_run()).open is not None
     lake.lake("nightly")
 
     ids = lake.rows("silver.log_events", "row_id")["row_id"].to_pylist()

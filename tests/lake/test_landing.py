@@ -80,10 +80,10 @@ def test_a_whole_folder_lands_by_the_patterns_of_the_sources(project: Path, stor
     for name in ("readings/a.csv", "readings/a.bak", "text/notes/.hidden", "text/notes/x/ü 1.txt", "top.txt", "other/a.csv"):
         write(tmp_path / "pack" / name, name)
     landed = {one.source: (one.new, one.known) for one in land_folder(store, tmp_path / "pack")}
-    assert landed == {"bare": (1, 0), "notes": (2, 0), "readings": (1, 0)}  # what lies elsewhere is not landed
-    assert list(store.keys("raw/")) == ["raw/readings/a.csv", "raw/text/notes/.hidden", "raw/text/notes/x/ü 1.txt", "raw/top.txt"]
+    assert landed == {"bare": (1, 0), "notes": (1, 0), "readings": (1, 0)}  # what lies elsewhere is not landed, nor what is hidden
+    assert list(store.keys("raw/")) == ["raw/readings/a.csv", "raw/text/notes/x/ü 1.txt", "raw/top.txt"]
     again = land_folder(store, tmp_path / "pack", only=["notes"])
-    assert again == [Landed("notes", new=0, known=2, size=0)]
+    assert again == [Landed("notes", new=0, known=1, size=0)]
 
 
 def test_a_folder_that_is_not_there_is_told(project: Path, store: Store, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_contract_of_a_source_names_its_place(project: Path, store: Store, mon
         land(store, "notes", [])
 
 
-NAMES = st.text("ab.é _-", min_size=1, max_size=8).filter(lambda n: n.strip(". ") != "" and n == n.strip())
+NAMES = st.text("ab.é _-", min_size=1, max_size=8).filter(lambda n: n == n.strip() != "" and n[0] != ".")
 
 
 @settings(max_examples=15, deadline=None)

@@ -78,6 +78,7 @@ def test_the_key_is_nowhere_in_the_plan(built):
 
 def test_without_a_key_the_error_says_the_line_to_type(spark, build, monkeypatch, tmp_path):
     monkeypatch.setenv("LAKE_HOME", str(tmp_path))
+    monkeypatch.setenv("LAKE_PROJECT", str(tmp_path))
     for name in ("LAKE_PII_KEY", "LAKE_PII_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
     empty = spark.createDataFrame([], SHARED)
