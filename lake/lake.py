@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,13 +55,18 @@ class Lake(AbstractContextManager["Lake"]):
             raise
         return cls(settings, store, night, _closing=closing)
 
-    def spark(self) -> SparkSession:
-        """The one Spark session of this process."""
+    def spark(self, meanwhile: Callable[[], object] | None = None) -> SparkSession:
+        """The one Spark session of this process. What is to be done `meanwhile` is done while its JVM starts: this process waits for it anyway."""
         if self._spark is None:
+            importlib.import_module("pyspark.sql")  # here, so that no two threads import it: its modules import each other
             from lake.session import spark_session
 
             self.say("lake", "starting Spark")
-            self._spark = spark_session(self.settings, self.store, f"millrace {self.night or 'run'}")
+            with ThreadPoolExecutor(1) as thread:
+                starting = thread.submit(spark_session, self.settings, self.store, f"millrace {self.night or 'run'}")
+                if meanwhile is not None:
+                    meanwhile()
+                self._spark = starting.result()
         return self._spark
 
     def jvm_died(self, error: BaseException) -> bool:

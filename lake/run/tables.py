@@ -72,7 +72,9 @@ class TableRun:
         intent = self._intent(standing, full=full or lost)
         if isinstance(intent, Outcome):
             return intent
-        spark = self.lake.spark().newSession()
+        from lake.gate import batch
+
+        spark = self.lake.spark(meanwhile=batch.ready).newSession()
         try:
             return self._publish(spark, intent, self._stale(standing))
         except LakeError as error:
