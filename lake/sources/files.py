@@ -44,7 +44,8 @@ def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say
 
     One listing does for files whose size and etag are known. Else the sha256 decides: from the object's metadata, where
     its landing put it, or from the bytes. A file that was replaced, cut or removed since it was listed is left out, a
-    line for `say`: the next run finds what lies there then.
+    line for `say`: the next run finds what lies there then. So is a file whose name is not UTF-8 (a folder may hold such):
+    no table can hold its path, and it stops no other.
 
     Raises:
         StoreUnreachable: the source's place does not answer, or does not let us read a file.
@@ -56,7 +57,13 @@ def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say
         last = known.get(found.key)
         return last is None or (last.size, last.etag) != (found.size, found.etag)
 
-    found = sorted((f for f in place.list() if matches(f.key) and differs(f)), key=lambda f: f.key)
+    found: list[Object] = []
+    for f in sorted((f for f in place.list() if matches(f.key) and differs(f)), key=lambda f: f.key):
+        if _is_text(f.key):
+            found.append(f)
+        elif say is not None:
+            name = place.key_uri(f.key).encode(errors="backslashreplace").decode()
+            say(f"{name} is left out: its name is not UTF-8; give it another one")
     with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
         hashes = list(threads.map(lambda f: _sha256(place, f), found))
     editions: list[FileEdition] = []
@@ -115,6 +122,14 @@ def _expression(pattern: str) -> str:
         parts.append(plain.get(found[0]) or f"{_PLAIN}[{'^/' if found[1] else ''}{letters}]")
         at = found.end()
     return "(?s:" + "".join(parts) + re.escape(pattern[at:]) + ")"
+
+
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # Python keeps the bytes of such a name as lone surrogates
+        return False
+    return True
 
 
 def _sha256(place: Store, listed: Object) -> str | None:

@@ -88,6 +88,18 @@ def test_a_file_that_was_replaced_or_cut_is_left_for_the_next_run_and_stops_no_o
     assert [f.path for f in discover(Store("/nowhere"), source, {})] == ["a.log", *(["server.log"] if log.exists() else [])]
 
 
+def test_a_file_whose_name_is_not_utf_8_is_told_and_stops_no_other(tmp_path: Path) -> None:
+    said = list[str]()
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.log")).write_text("1")
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    (tmp_path / "a.log").write_text("1")
+    source = replace(SOURCE, location=f"{tmp_path}/*.log")
+    assert [f.path for f in discover(Store("/nowhere"), source, {}, said.append)] == ["a.log"]
+    assert said == [f"{tmp_path}/caf\\udce9.log is left out: its name is not UTF-8; give it another one"]
+
+
 def test_an_object_that_was_overwritten_is_left_for_the_next_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b"):
         store.put(f"raw/logs/{name}", b"one\n")
