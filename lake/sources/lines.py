@@ -13,7 +13,10 @@ Options of the raw contract:
               is put before the field's text: `2017 Mar 27 13:06:56`. A file's modified time is no help: copying
               changes it.
     encoding  default utf-8; bytes that are not: `encoding`, and the bytes are kept.
-An empty line is a reject, `empty_row`, unless it continues an event.
+    longest   bytes of one record; default 16 MiB. A longer one is a reject, `too_long`, its first bytes are kept.
+An empty line is a reject, `empty_row`, unless it continues an event. An event that is cut off with its file is an event; a
+byte order mark within a file (files were put together) ends the event before it and is no part of the pattern: `pattern`.
+What is wrong with one line of an event is wrong with the event: its record holds all of its lines.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from lake.errors import ContractBroken
-from lake.sources.records import LIMIT, Record, Row, check_options, line_end, physical_lines
+from lake.sources.records import BOM, Record, Row, check_options, line_end, longest, physical_lines
 
 MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
 
@@ -47,18 +50,20 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
     year = _Years(options["year"], fields, path) if options.get("year") else None
     nothing = (None,) * len(fields)
     single = len(groups) == 1
-    fullmatch = pattern.fullmatch
+    fullmatch, limit = pattern.fullmatch, longest(options)
 
-    events = _lines(stream) if begins is None else _events(stream, _compiled(str(begins)).pattern.encode(encoding))
+    events = _lines(stream, limit) if begins is None else _events(stream, _compiled(str(begins)).pattern.encode(encoding), limit)
     for ordinal, (line, offset, length, count, raw, problem) in enumerate(events):
         values: tuple[str | None, ...] = nothing
         if problem is None:
             try:
-                found = fullmatch(raw.decode(encoding))
+                text = raw.decode(encoding)
             except UnicodeDecodeError:
                 problem = "encoding"
             else:
-                if found is None:
+                if "\0" in text:
+                    problem = "nul"
+                elif (found := fullmatch(text)) is None:
                     problem = "pattern"
                 else:
                     values = (found[groups[0]],) if single else found.group(*groups)
@@ -67,39 +72,39 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
         yield ordinal, line, offset, length, count, values, problem, raw
 
 
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
+def _lines(stream: BinaryIO, limit: int) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
     """Each line: line number, offset, length, 1, bytes, problem."""
-    for number, (offset, content, length, _) in enumerate(physical_lines(stream), 1):
+    for number, (offset, content, length, _) in enumerate(physical_lines(stream, limit), 1):
         problem = "too_long" if length > len(content) else None if content.strip() else "empty_row"
         yield number, offset, length, 1, content, problem
 
 
-def _events(stream: BinaryIO, begins: bytes) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
+def _events(stream: BinaryIO, begins: bytes, limit: int) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
     """Each event: first line number, offset, length, lines, bytes, problem."""
     is_first = re.compile(begins).match
-    parts: list[bytes] = []  # contents and line ends of the event so far, never more than LIMIT bytes and a line
+    parts: list[bytes] = []  # contents and line ends of the event so far, never more than `limit` bytes and a line
     line, start, length, count, end, kept = 1, 0, 0, 0, b"", 0
     problem: str | None = None
-    for number, physical in enumerate(physical_lines(stream), 1):
+    for number, physical in enumerate(physical_lines(stream, limit), 1):
         offset, content, size, _ = physical
-        first = is_first(content) is not None
+        first = is_first(content.removeprefix(BOM)) is not None
         if first or not count:
             if count:
-                yield line, start, length, count, b"".join(parts)[:LIMIT], problem
+                yield line, start, length, count, b"".join(parts)[:limit], problem
             parts = [content]
             line, start, length, count, kept = number, offset, size, 1, len(content)
             problem = None if first else "no_begin"
         else:
             length += len(end) + size
             count += 1
-            if kept <= LIMIT:
+            if kept <= limit:
                 parts += (end, content)
                 kept += len(end) + len(content)
-        if length > LIMIT and problem is None:
+        if length > limit and problem is None:
             problem = "too_long"
         end = line_end(physical)
     if count:
-        yield line, start, length, count, b"".join(parts)[:LIMIT], problem
+        yield line, start, length, count, b"".join(parts)[:limit], problem
 
 
 class _Years:

@@ -3,11 +3,20 @@
 The workers open, unpack, check and split the files (mapInArrow, a file is never split); one select of built-in
 functions then casts their text to the contract's types. A file's bytes are the ledger's, or the run ends: no more than
 its listed size is read (a log may have grown since), and the sha256 of that is taken while reading. Options of the raw
-contract that belong to the cast:
+contract that every format has:
     formats   {field: pattern} of dates and timestamps, in Spark's datetime patterns; a timestamp always needs one.
-    zone      zone of timestamps that carry none: a name (Asia/Shanghai) or an offset (+01:00); default UTC.
+    zone      zone of timestamps that carry none: a name (Asia/Shanghai) or an offset (+01:00); default UTC. A time that
+              its clocks never showed is a reject, `no_such_time`; so is one that they showed twice, `ambiguous_time`,
+              unless
+    fold      `earlier` or `later` says which of the two it is.
     missing   texts that mean that there is no value (-200, NA); so does an empty cell where the type is not string.
     decimal   `,` where numbers are written with a decimal comma.
+    unpacked  {most, ratio}: what a compressed file (.gz, .bz2, .zst) may unpack to, in bytes and in multiples of its own
+              size; default 64 GiB, and 200 times where that is more than 64 MiB. A file beyond them is set aside whole.
+
+A compressed file that can't be unpacked to its end, or has other bytes behind its end, is set aside whole: a part of it
+would count as all of it. (A zstd file that was written without checksums can't show that its bytes have changed.) What a
+store can't give us is no fault of the file: the run ends, and the next one reads it.
 """
 
 from __future__ import annotations
@@ -28,7 +37,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import pyarrow as pa
 
 from lake.contract import Column, Source
-from lake.errors import ContractBroken, FileChanged
+from lake.errors import ContractBroken, FileChanged, StoreUnreachable
 from lake.sources.files import COMPRESSED, FileEdition, place_of
 from lake.sources.records import Row
 from lake.store import Store
@@ -41,6 +50,9 @@ ORIGIN = ("row_id", "file", "edition", "sha256", "ordinal", "line", "offset", "l
 BATCH_ROWS = 8192
 BATCH_BYTES = 8 * 1024 * 1024  # of raw bytes; with their fields beside them a batch stays below 32 MiB
 TASKS_PER_CORE = 4
+UNPACKED_MOST = 64 * 1024**3  # bytes of one file: at 50 MB/s some 20 minutes of one task
+UNPACKED_RATIO = 200  # real logs come to 10 to 100; gzip can do 1,032, the others any number
+UNPACKED_FREE = 64 * 1024**2  # bytes in which no ratio is asked for: a small file of blanks is no bomb
 _BLOCK = 1024 * 1024
 _INT = 2**31 - 1
 
@@ -51,9 +63,9 @@ def read(spark: SparkSession, files: Sequence[FileEdition], source: Source, stor
     """Records of some file editions: the origin columns, the contract's fields, `_problem` (null: all is well), `_raw`.
 
     `_problem` joins reasons by `;`: what the format's reader found (see lake/sources/<format>.py),
-    `not_a_number:<field>` and its like when a cell can't be cast, `unreadable:<why>` for a damaged archive and `header`
-    for a file whose columns are others: these two are one row for the whole file, and nothing else of it is read.
-    `_raw` holds the record's bytes where there is a problem.
+    `not_a_number:<field>` and its like when a cell can't be cast (`out_of_range:<field>` when it is a number that the type
+    can't hold), `unreadable:<why>` for a damaged archive and `header` for a file whose columns are others: these two are
+    one row for the whole file, and nothing else of it is read. `_raw` holds the record's bytes where there is a problem.
 
     Raises:
         ContractBroken: no such format, or options that nobody reads.
@@ -63,6 +75,7 @@ def read(spark: SparkSession, files: Sequence[FileEdition], source: Source, stor
     if clash := sorted({*ORIGIN, "_problem", "_raw"} & set(names)):
         raise ContractBroken(f"{source.address}: {', '.join(clash)} is a name of ours", next_step="call the field otherwise")
     # Options are wrong or right for every file alike: an empty one shows it here, before any task starts.
+    _most_unpacked(0, source.options)
     list(_reader(source.format)(io.BytesIO(), source.options, names, ""))
     groups = _groups(files, max(1, _cores(spark) * TASKS_PER_CORE))
     task = _Task(place_of(store, source), source.format, dict(source.options), names, groups)
@@ -102,7 +115,7 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     """Batches of one file; its size and hash are compared with the edition's when its last byte has been read."""
     # A damaged archive is known before its first record is given on: else a part of it would count as the whole.
-    if file.path.endswith(COMPRESSED) and (damage := _damage(file, opened)):
+    if file.path.endswith(COMPRESSED) and (damage := _damage(file, opened, _most_unpacked(file.size, options))):
         whole: Row = (0, 1, 0, min(file.size, _INT), 0, (None,) * len(names), f"unreadable:{damage}", b"")
         yield _batch([whole], file, schema)
         return
@@ -120,14 +133,31 @@ def _batches(
         yield _batch(waiting, file, schema)
 
 
-def _damage(file: FileEdition, opened: Callable[[], BinaryIO]) -> str | None:
+def _most_unpacked(size: int, options: Mapping[str, Any]) -> int:
+    """Bytes that a compressed file of this size may unpack to.
+
+    Raises:
+        ContractBroken: the option is wrong.
+    """
+    limits: dict[str, Any] = {"most": UNPACKED_MOST, "ratio": UNPACKED_RATIO}
+    given: Any = options.get("unpacked", {})
+    if not isinstance(given, dict) or given.keys() - limits or not all(isinstance(limit, int) and limit > 0 for limit in given.values()):
+        example = f"e.g. unpacked: {{most: {UNPACKED_MOST}, ratio: {UNPACKED_RATIO}}}"
+        raise ContractBroken(f"option unpacked is {given!r}", next_step=example)
+    limits.update(given)
+    return min(limits["most"], max(UNPACKED_FREE, limits["ratio"] * size))
+
+
+def _damage(file: FileEdition, opened: Callable[[], BinaryIO], most: int) -> str | None:
     """Why a compressed file can't be unpacked whole; None when it can."""
     with closing(_Checked(opened(), file.size)) as checked:
-        damage = None
+        damage, size = None, 0
         try:
             unpacked = _unpacked(file.path if file.size else "", checked)
-            while unpacked.read(_BLOCK):
-                pass
+            while damage is None and (block := unpacked.read(_BLOCK)):
+                size += len(block)
+                if size > most:
+                    damage = f"{file.size} bytes unpack to more than {most}"
         except (OSError, EOFError, zlib.error, ValueError) as error:
             damage = str(error).replace(";", ",") or type(error).__name__
         checked.must_be(file)
@@ -144,7 +174,10 @@ class _Checked(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        block = self._stream.read(min(len(buffer), self._most - self._size))
+        try:
+            block = self._stream.read(min(len(buffer), self._most - self._size))
+        except OSError as error:  # told apart from what an unpacker raises, which is the file's fault
+            raise StoreUnreachable(f"a raw file can't be read on: {error}", next_step="run again: nothing of this run is visible") from error
         self._hash.update(block)
         self._size += len(block)
         buffer[: len(block)] = block
@@ -183,10 +216,36 @@ def _unpacked(path: str, stream: io.RawIOBase) -> BinaryIO:
     if path.endswith(".gz"):
         return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=packed), _BLOCK))  # pyright: ignore[reportArgumentType]
     if path.endswith(".bz2"):
-        return cast(BinaryIO, io.BufferedReader(bz2.BZ2File(packed), _BLOCK))  # pyright: ignore[reportArgumentType]
+        return io.BufferedReader(_Bunzipped(packed), _BLOCK)
     if path.endswith(".zst"):
         return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd"), _BLOCK))
     return packed
+
+
+class _Bunzipped(io.RawIOBase):
+    """Content of a bz2 file: bz2.BZ2File takes whatever lies behind a stream's end for the end of the file, in silence."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed, self._stream = packed, bz2.BZ2Decompressor()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = b""
+        while not content:
+            more = b""
+            if self._stream.eof or self._stream.needs_input:
+                more = self._stream.unused_data or self._packed.read(_BLOCK)
+            if self._stream.eof:
+                if not more:
+                    return 0
+                self._stream = bz2.BZ2Decompressor()  # files that were packed apart and put together
+            elif not more and self._stream.needs_input:
+                raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+            content = self._stream.decompress(more, len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
 
 def _batch(rows: Sequence[Row], file: FileEdition, schema: pa.Schema) -> pa.RecordBatch:
@@ -232,8 +291,8 @@ def _typed(found: DataFrame, source: Source) -> DataFrame:
     for i, column in enumerate(source.fields):
         text, value, wrong = _value(F.col(f"cell{i}"), column, source)
         fields.append(value.alias(column.name))
-        if wrong:
-            problems.append(F.when(text.isNotNull() & value.isNull(), F.lit(f"{wrong}:{column.name}")))
+        if wrong is not None:
+            problems.append(F.when(text.isNotNull() & value.isNull(), F.concat(wrong, F.lit(f":{column.name}"))))
     problem = F.nullif(F.concat_ws(";", *problems), F.lit(""))
     row_id = F.substring(F.sha2(F.concat_ws("\x1f", F.lit(source.name), F.col("file"), F.col("ordinal").cast("string")), 256), 1, 32)
     return found.select(
@@ -247,9 +306,10 @@ def _typed(found: DataFrame, source: Source) -> DataFrame:
 
 # Spark casts 'NaN', 'Infinity', '1d' and '0x1p3' to double as well; a sensor that writes them has no number to tell.
 _NUMBER = r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$"
+_WHOLE = r"^[+-]?[0-9]+$"
 
 
-def _value(cell: SparkColumn, column: Column, source: Source) -> tuple[SparkColumn, SparkColumn, str | None]:
+def _value(cell: SparkColumn, column: Column, source: Source) -> tuple[SparkColumn, SparkColumn, SparkColumn | None]:
     """The cell's text (null when missing), its typed value, and the reason if only the first is there."""
     from pyspark.sql import functions as F
 
@@ -262,16 +322,17 @@ def _value(cell: SparkColumn, column: Column, source: Source) -> tuple[SparkColu
     text = F.when(~text.isin(["", *missing]), text)
     if kind in ("double", "float") or kind.startswith("decimal"):
         decimal = str(options.get("decimal", "."))
-        number = F.when(text.rlike(_NUMBER.replace("[.]", f"[{decimal}]")), F.replace(text, F.lit(decimal), F.lit("."))).try_cast(kind)
+        written = text.rlike(_NUMBER.replace("[.]", f"[{decimal}]"))
+        number = F.when(written, F.replace(text, F.lit(decimal), F.lit("."))).try_cast(kind)
         # 1e999 becomes Infinity in silence
-        return text, F.when(F.abs(number) < F.lit(float("inf")), number), "not_a_number"
+        return text, F.when(F.abs(number) < F.lit(float("inf")), number), _not_a_number(written)
     if kind in ("int", "bigint", "smallint"):
-        return text, text.try_cast(kind), "not_a_number"
+        return text, text.try_cast(kind), _not_a_number(text.rlike(_WHOLE))
     if kind == "boolean":
-        return text, text.try_cast(kind), "not_a_boolean"
+        return text, text.try_cast(kind), F.lit("not_a_boolean")
     pattern = options.get("formats", {}).get(column.name)
     if kind == "date":
-        return text, F.try_to_date(text, str(pattern or "yyyy-MM-dd")), "not_a_date"
+        return text, _from_year_one(F.try_to_date(text, str(pattern or "yyyy-MM-dd"))), F.lit("not_a_date")
     if kind != "timestamp" or pattern is None:
         raise ContractBroken(
             f"{source.address}: field {column.name} ({kind}) has no format"
@@ -280,9 +341,46 @@ def _value(cell: SparkColumn, column: Column, source: Source) -> tuple[SparkColu
             next_step=f"write formats: {{{column.name}: yyyy-MM-dd HH:mm:ss}} into the options of its server",
         )
     if re.search(r"[VvzOXxZ]", re.sub(r"'[^']*'", "", pattern)):
-        return text, F.try_to_timestamp(text, F.lit(pattern)), "not_a_timestamp"
-    zoned = F.concat_ws(" ", text, F.lit(str(options.get("zone", "UTC"))))
-    return text, F.when(text.isNotNull(), F.try_to_timestamp(zoned, F.lit(f"{pattern} VV"))), "not_a_timestamp"
+        return text, _from_year_one(F.try_to_timestamp(text, F.lit(pattern))), F.lit("not_a_timestamp")
+    zone, written = str(options.get("zone", "UTC")), F.concat(text, F.lit(" UTC"))
+    return text, *_instant(_from_year_one(F.try_to_timestamp(written, F.lit(f"{pattern} VV"))), zone, _fold(options, source))
+
+
+def _not_a_number(written: SparkColumn) -> SparkColumn:
+    """Why a cell has no number: it is `written` as one that its type can't hold, or it is none."""
+    from pyspark.sql import functions as F
+
+    return F.when(written, F.lit("out_of_range")).otherwise(F.lit("not_a_number"))
+
+
+def _from_year_one(time: SparkColumn) -> SparkColumn:
+    """Null before the year 1: Spark takes 0000-03-01 for a day, Python and Arrow's readers can't hold it."""
+    from pyspark.sql import functions as F
+
+    return F.when(F.year(time) > 0, time)
+
+
+def _instant(shown: SparkColumn, zone: str, fold: str | None) -> tuple[SparkColumn, SparkColumn]:
+    """The instant at which a zone's clocks showed a time (given as if it were UTC), and the reason if there is not one."""
+    from pyspark.sql import functions as F
+
+    if re.fullmatch(r"UTC|GMT|Z|[+-][0-9:]+", zone):
+        return F.to_utc_timestamp(shown, zone), F.lit("not_a_timestamp")
+    day = F.expr("INTERVAL 24 HOURS")
+    # By the offset before a change and by the one after it: the same instant but for the hours that a change takes or gives.
+    earlier = F.to_utc_timestamp(shown, zone)
+    later = F.to_utc_timestamp(shown + day, zone) - day
+    one, two = (F.from_utc_timestamp(at, zone) == shown for at in (earlier, later))
+    meant = {"earlier": earlier, "later": F.when(two, later).otherwise(earlier)}.get(fold or "", F.when((earlier == later) | ~two, earlier))
+    wrong = F.when(shown.isNull(), F.lit("not_a_timestamp")).when(~one, F.lit("no_such_time")).otherwise(F.lit("ambiguous_time"))
+    return F.when(one, meant), wrong
+
+
+def _fold(options: Mapping[str, Any], source: Source) -> str | None:
+    fold = options.get("fold")
+    if fold not in (None, "earlier", "later"):
+        raise ContractBroken(f"{source.address}: option fold is {fold!r}", next_step="fold: earlier or fold: later")
+    return fold
 
 
 def _reader(format: str) -> _Rows:

@@ -1,7 +1,13 @@
 """One record of a raw file with its place in it, and the physical lines that records are made of.
 
 Places are counted in bytes of the (unpacked) file: `data[offset : offset + length]` is the record as it was written.
-Only `\n` ends a line: U+0085, U+2028, form feeds and a lone `\r` are data (splitlines() makes 1,002 of 1,000 rows).
+Only `\n` ends a line: U+0085, U+2028, form feeds and a lone `\r` are data (splitlines() makes 1,002 of 1,000 rows). A byte
+order mark at the start of a file is dropped; anywhere else it is data. The last line of a file may lack its end.
+
+What every format finds wrong with a record, beside what its own module names:
+    too_long   it has more bytes than the option `longest` allows; its first ones are kept, and its true length.
+    encoding   its bytes are not of the contract's encoding.
+    nul        it holds a NUL byte, which no text has: UTF-16 read as UTF-8, a hole that a crash or a cut log left behind.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from typing import Any, BinaryIO, TypeAlias
 from lake.errors import ContractBroken
 
 LIMIT = 16 * 1024 * 1024
-"""Bytes of one record that are kept; a longer one is a reject, `too_long`, with its true length and its beginning."""
+"""Bytes of one record that are kept unless option `longest` says otherwise: a 100 MB line must not fill a worker's memory."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -28,7 +34,7 @@ Row: TypeAlias = tuple[int, int, int, int, int, tuple[str | None, ...], str | No
 class Record:
     """One record: its place, its fields as text (all None when there is a problem), and its bytes.
 
-    `length` leaves the record's own line end out; `raw` is those `length` bytes (their first LIMIT when `too_long`).
+    `length` leaves the record's own line end out; `raw` is those `length` bytes (the first that are kept when `too_long`).
     """
 
     ordinal: int
@@ -72,7 +78,7 @@ def check_options(options: Mapping[str, Any], known: Sequence[str], where: str) 
     Raises:
         ContractBroken: names the option and those that there are.
     """
-    every = (*known, "encoding", *CASTING)
+    every = (*known, "encoding", "longest", *CASTING)
     for name in options:
         if name not in every:
             raise ContractBroken(f"{where}: no option {name!r}", next_step=f"options are {', '.join(every)}")
@@ -88,8 +94,20 @@ def check_options(options: Mapping[str, Any], known: Sequence[str], where: str) 
         )
 
 
-CASTING = ("formats", "zone", "missing", "decimal", "facts")
-"""Options that the cast to types reads (lake/sources/read.py), whatever the format; `facts` is for the bronze job."""
+CASTING = ("formats", "zone", "fold", "missing", "decimal", "unpacked", "facts")
+"""Options that lake/sources/read.py reads, whatever the format; `facts` is for the bronze job."""
+
+
+def longest(options: Mapping[str, Any]) -> int:
+    """Bytes of one record that are kept.
+
+    Raises:
+        ContractBroken: the option is no number of bytes.
+    """
+    limit = options.get("longest", LIMIT)
+    if not isinstance(limit, int) or limit < 1:
+        raise ContractBroken(f"option longest is {limit!r}", next_step=f"longest is a number of bytes, e.g. {LIMIT}")
+    return limit
 
 
 def _long_line(stream: BinaryIO, piece: bytes, limit: int) -> tuple[bytes, int, int]:

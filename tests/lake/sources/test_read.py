@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lake.contract import Column, Source
-from lake.errors import ContractBroken, FileChanged
+from lake.errors import ContractBroken, FileChanged, StoreUnreachable
 from lake.session import spark_session
 from lake.settings import Settings
 from lake.sources import discover, read
 from lake.sources.delimited import rows
 from lake.sources.files import FileEdition
-from lake.sources.read import _batches, _groups, _schema  # pyright: ignore[reportPrivateUsage]
+from lake.sources.read import _batches, _groups, _instant, _schema  # pyright: ignore[reportPrivateUsage]
 from lake.store import Store
 
 
@@ -78,6 +81,38 @@ def test_records_are_typed_or_say_why_not(spark: Any, lake_env: Settings, store:
     assert first.sha256 == hashlib.sha256(good).hexdigest()
 
 
+CLOCKS = [  # zone, time on its clocks; when that was: none, or both in order
+    ("America/New_York", "2024-03-10 02:30:00", []),
+    ("America/New_York", "2024-11-03 01:30:00", ["2024-11-03 05:30:00", "2024-11-03 06:30:00"]),
+    ("America/New_York", "2024-11-02 12:00:00", ["2024-11-02 16:00:00"]),  # within a day before a change
+    ("America/New_York", "2024-03-09 12:00:00", ["2024-03-09 17:00:00"]),
+    ("Australia/Lord_Howe", "2024-04-07 01:45:00", ["2024-04-06 14:45:00", "2024-04-06 15:15:00"]),  # half an hour
+    ("Australia/Lord_Howe", "2024-10-06 02:15:00", []),
+    ("Australia/Lord_Howe", "2024-10-06 02:30:00", ["2024-10-05 15:30:00"]),
+    ("Pacific/Apia", "2011-12-30 12:00:00", []),  # a day that was not
+    ("Pacific/Apia", "2011-12-29 12:00:00", ["2011-12-29 22:00:00"]),
+    ("Asia/Shanghai", "2024-03-10 02:30:00", ["2024-03-09 18:30:00"]),
+    ("-03:30", "2024-03-10 02:30:00", ["2024-03-10 06:00:00"]),
+]
+
+
+def test_times_that_a_clock_never_showed_or_showed_twice(spark: Any) -> None:
+    from pyspark.sql import functions as F
+
+    cells: list[Any] = []
+    for n, (zone, shown, _) in enumerate(CLOCKS):
+        for fold in (None, "earlier", "later"):
+            value, wrong = _instant(F.lit(shown).cast("timestamp"), zone, fold)
+            cells.append(F.coalesce(value.cast("string"), wrong).alias(f"{n}{fold}"))
+    found = list(spark.range(1).select(*cells).first())
+    expected: list[str] = []
+    for _, _, instants in CLOCKS:
+        expected += (
+            [instants[0], instants[0], instants[0]] if len(instants) == 1 else ["ambiguous_time", *instants] if instants else ["no_such_time"] * 3
+        )
+    assert found == expected
+
+
 def edition(path: Path, data: bytes) -> FileEdition:
     return FileEdition("raw.rooms", path.name, 1, len(data), "", hashlib.sha256(data).hexdigest(), datetime.now(UTC), str(path))
 
@@ -93,6 +128,25 @@ def test_file_that_changed_since_it_was_listed_ends_the_run(tmp_path: Path, now:
     path.write_bytes(now)
     with pytest.raises(FileChanged, match="changed while it was read"):
         batches(edition(path, b"a\nb\nc\n"), path)
+
+
+class Broken(io.BytesIO):
+    """A stream whose store goes away."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if block := super().read(min(size or 0, 40)):
+            return block
+        raise OSError("connection reset")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.csv.bz2", "x.csv.zst"])
+def test_a_store_that_fails_is_no_damage_to_the_file(tmp_path: Path, name: str) -> None:
+    raw = bytes(range(97, 123)) * 20
+    data = {".gz": gzip.compress, ".bz2": bz2.compress, ".zst": lambda d: pa.Codec("zstd").compress(d, asbytes=True)}.get(Path(name).suffix, bytes)(
+        raw
+    )
+    with pytest.raises(StoreUnreachable, match="connection reset"):
+        list(_batches(replace(edition(tmp_path / name, data), size=len(data) + 1), lambda: Broken(data), rows, {"header": False}, ["a"], _schema(1)))
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
@@ -123,6 +177,11 @@ def test_contracts_that_cannot_be_read_are_refused(spark: Any) -> None:
         read(spark, [], replace(SOURCE, format="xml"), Store("/nowhere"))
     with pytest.raises(ContractBroken, match=r"field time \(timestamp\) has no format"):
         read(spark, [], replace(SOURCE, options={}), Store("/nowhere"))
+    with pytest.raises(ContractBroken, match="option fold is 'both'"):
+        read(spark, [], replace(SOURCE, options={**SOURCE.options, "fold": "both"}), Store("/nowhere"))
+    for wrong in ({"most": 0}, {"ratio": "ten"}, {"least": 1}, 5):
+        with pytest.raises(ContractBroken, match="option unpacked is"):
+            read(spark, [], replace(SOURCE, options={**SOURCE.options, "unpacked": wrong}), Store("/nowhere"))
     with pytest.raises(ContractBroken, match="line is a name of ours"):
         read(spark, [], replace(SOURCE, fields=(field("line", "int"),)), Store("/nowhere"))
     assert read(spark, [], SOURCE, Store("/nowhere")).columns[8:] == [

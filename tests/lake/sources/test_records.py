@@ -7,7 +7,7 @@ import io
 import pytest
 
 from lake.errors import ContractBroken
-from lake.sources.records import check_options, line_end, physical_lines
+from lake.sources.records import LIMIT, check_options, line_end, longest, physical_lines
 
 
 def test_only_newline_ends_a_line() -> None:
@@ -42,3 +42,10 @@ def test_option_that_nobody_reads_is_refused() -> None:
         check_options({"delimeter": ";"}, ("delimiter",), "raw.x")
     with pytest.raises(ContractBroken, match="line end"):
         check_options({"encoding": "utf-16"}, (), "raw.x")
+
+
+def test_what_is_kept_of_a_record_is_a_number_of_bytes() -> None:
+    assert (longest({}), longest({"longest": 1})) == (LIMIT, 1)
+    for wrong in (0, -1, "16 MB", None, 1.5):
+        with pytest.raises(ContractBroken, match="option longest is"):
+            longest({"longest": wrong})
