@@ -16,7 +16,7 @@ demo: set-up ## real raw files become tables, a fine-tuned model, predictions an
 	@$(BIN)/lake demo
 
 test: set-up ## the whole suite, with servers of its own: make test T="tests/lake -k store"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(T)
+	@$(BIN)/python -m pytest $(T)
 
 check: set-up ## lint, format, types, layout and layers
 	@$(BIN)/ruff check .
