@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -547,15 +548,31 @@ def _file_object(key: str, seen: os.stat_result) -> Object:
     return Object(key, seen.st_size, etag, datetime.fromtimestamp(seen.st_mtime, UTC))
 
 
-def _sorted_files(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """The files below a folder in the order in which S3 would list them: by the bytes of the whole key, so "a.txt" before "a/b"."""
+def _sorted_files(folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """The files below a folder in the order in which S3 would list them: by the bytes of the whole key, so "a.txt" before "a/b".
+
+    Links are followed, but not into a folder that they stand in (its device and inode are `above`): that has no end.
+    """
     try:
+        seen = folder.stat()
         with os.scandir(folder) as found:
-            entries = [(entry.name + "/" if entry.is_dir() else entry.name, entry) for entry in found]
+            entries = [(entry.name + "/" if _is(entry.is_dir) else entry.name, entry) for entry in found]
     except (FileNotFoundError, NotADirectoryError):
+        return
+    here = (seen.st_dev, seen.st_ino)
+    if here in above:
         return
     for name, entry in sorted(entries, key=lambda pair: os.fsencode(pair[0])):
         if name.endswith("/"):
-            yield from _sorted_files(Path(entry.path), prefix + name)
-        elif not name.endswith(UNFINISHED) and entry.is_file():
+            yield from _sorted_files(Path(entry.path), prefix + name, above | {here})
+        elif not name.endswith(UNFINISHED) and _is(entry.is_file):
             yield prefix + name, entry
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a link to itself is neither a file nor a folder
+            raise
+        return False

@@ -208,6 +208,18 @@ def test_an_unfinished_file_is_not_listed(tmp_path: Path) -> None:
     assert list(Store(str(tmp_path)).keys()) == [".hidden"]
 
 
+def test_links_are_followed_but_never_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "lake/in/deep").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/far.txt").write_text("far")
+    (tmp_path / "lake/in/near.txt").write_text("near")
+    (tmp_path / "lake/in/a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "lake/in/deep/up").symlink_to(tmp_path / "lake/in")
+    (tmp_path / "lake/in/itself").symlink_to("itself")
+    (tmp_path / "lake/in/dead").symlink_to("nowhere")
+    assert [found.key for found in Store(str(tmp_path / "lake")).list("in/")] == ["in/a/far.txt", "in/near.txt"]
+
+
 def test_same_size_and_time_is_still_a_change(tmp_path: Path) -> None:
     """Whoever overwrites in place and sets the time back is found out: mtime is never trusted."""
     file = tmp_path / "a.csv"
