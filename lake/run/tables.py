@@ -14,12 +14,16 @@ from __future__ import annotations
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.dataset as pa_dataset
 from deltalake.exceptions import DeltaError
 
 from lake import ops
@@ -159,7 +163,7 @@ class TableRun:
         if built is None:
             self._event(intent, "nothing")
             return Outcome(self.job.writes, "nothing", run=intent.run, message="the inputs have new versions, but the same rows")
-        staged, (rows_in, rejected, message) = self._gated(spark, intent, transaction, built)
+        staged, figures = self._gated(spark, intent, transaction, built)
         parts = [staged]
         carried = built.carried(spark, self.table, transaction)
         if carried is not None:
@@ -168,7 +172,7 @@ class TableRun:
         version = self.table.publish(spark, parts, intent.run, replace=built.replace)
         reached(f"committed:{self.job.writes}")
         whole = replace(intent, full=built.replace == "true")
-        return self._record(whole, version, rows_in, staged.rows, rejected, "; ".join(filter(None, (message, stale if not whole.full else ""))))
+        return self._record(whole, version, staged.rows, figures, stale if not whole.full else "")
 
     # -- what is new -----------------------------------------------------------------------------------------------
 
@@ -254,15 +258,16 @@ class TableRun:
         from pyspark.sql import Observation
         from pyspark.sql import functions as F
 
-        from lake.sources.read import read
+        from lake.sources.read import counting, read
 
+        counts = counting(spark)
         parts: list[DataFrame] = []
         for address in self.raw:
             source = Contract.load(address).source
             files = [f for f in intent.files if f.source == address]
             if source is not None:
                 self.lake.say(self.job.writes, f"reading {len(files)} files, {sum(f.size for f in files) / 1e6:.1f} MB")
-                parts.append(read(spark, files, source, self.lake.store).withColumn("_source", F.lit(address)))
+                parts.append(read(spark, files, source, self.lake.store, counts).withColumn("_source", F.lit(address)))
         records = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
         # Counted in the pass that writes the good ones: counting apart would read every file once more.
         seen = Observation("records")
@@ -274,6 +279,7 @@ class TableRun:
             replace="true" if intent.full else None,
             records=records,
             seen=seen,
+            counts=counts,
             touched=None if intent.full or not again else lambda current: current.where(F.col("file").isin(again)).select(*self.contract.key),
         )
 
@@ -325,7 +331,7 @@ class TableRun:
 
     # -- the gate --------------------------------------------------------------------------------------------------
 
-    def _gated(self, spark: SparkSession, intent: Intent, transaction: Any, built: _Built) -> tuple[Staged, tuple[int, int, str]]:
+    def _gated(self, spark: SparkSession, intent: Intent, transaction: Any, built: _Built) -> tuple[Staged, _Figures]:
         from pyspark.sql import Observation
         from pyspark.sql import functions as F
 
@@ -347,6 +353,7 @@ class TableRun:
                 self._write_rejects(spark, intent, _problem_rows(built.records.where(F.col("_problem").isNotNull())))
         if rejected:
             self._write_rejects(spark, intent, _rejected_rows(tagged.where(F.size(REASONS) > 0), self.contract, REASONS))
+        by_file = self._reconciled(intent, staged, dict(built.counts.value)) if built.counts is not None else {}
         self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + problems:,}; judging")
         emptied = staged.rows == 0 and built.replace == "true" and self.table.snapshot().rows > 0
         verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + problems, emptied=emptied)
@@ -368,7 +375,7 @@ class TableRun:
                 f"{self.job.writes} run {intent.run}: the gate refused {staged.rows:,} rows: {told}",
                 next_step=f"lake show {self.job.writes}   # its last verdict; then mend the data, or its file in expectations/",
             )
-        return staged, (rows + problems, rejected + problems, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
+        return staged, _Figures(rows + problems, rejected + problems, by_file, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
 
     def _must_reconcile(self, good: int, rows: int) -> None:
         if good != rows:
@@ -376,6 +383,27 @@ class TableRun:
                 f"{self.job.writes}: {good:,} good records were read, but build() made {rows:,} rows of them: bronze keeps one row a record",
                 next_step=f"take filters and joins out of {self.step.path}",
             )
+
+    def _reconciled(self, intent: Intent, staged: Staged, records: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """(rows, rejects) of each file of the run: together they are the records that its reader gave.
+
+        Raises:
+            RunFailed: of some file they are more or fewer.
+        """
+        rejected = self._rejects_by_file(intent.run)
+        store = self.lake.store
+        paths = [store.arrow_path(f"{self.table.uri}/{unquote(f['path'])}") for f in staged.files]
+        columns = pa_dataset.ParquetFileFormat(dictionary_columns={"file"})
+        rows = _by_file(pa_dataset.dataset(paths, filesystem=store.arrow(), format=columns).to_batches(columns=["file"])) if paths else {}
+        found = {f.path: (rows.get(f.path, 0), rejected.get(f.path, 0)) for f in intent.files}
+        for path, (kept, away) in found.items():
+            if kept + away != records.get(path):
+                raise RunFailed(
+                    f"{self.job.writes}: {path} does not reconcile: its reader gave {records.get(path, 0):,} records, "
+                    f"and {kept:,} rows and {away:,} rejects came of them",
+                    next_step=f"bronze keeps one row a record: mend {self.step.path}; nothing of this run is visible",
+                )
+        return found
 
     def _write_rejects(self, spark: SparkSession, intent: Intent, rows: DataFrame) -> None:
         from pyspark.sql import functions as F
@@ -392,28 +420,28 @@ class TableRun:
 
     # -- the books -------------------------------------------------------------------------------------------------
 
-    def _record(self, intent: Intent, version: int, rows_in: int, kept: int, rejected: int, message: str) -> Outcome:
-        self._close_files(intent.run, intent.files)
-        outcome = Outcome(self.job.writes, "published", intent.run, version, rows_in, kept, rejected, message=message)
+    def _record(self, intent: Intent, version: int, kept: int, figures: _Figures, stale: str) -> Outcome:
+        self._close_files(intent.run, intent.files, figures.by_file)
+        message = "; ".join(filter(None, (figures.message, stale)))
+        outcome = Outcome(self.job.writes, "published", intent.run, version, figures.rows_in, kept, figures.rejected, message=message)
         self._event(intent, "published", outcome=outcome)
         return outcome
 
-    def _close_files(self, run: int, files: Sequence[FileEdition]) -> None:
-        """Write the files of a published run into the ledger as read, with what became of each."""
+    def _close_files(self, run: int, files: Sequence[FileEdition], figures: Mapping[str, tuple[int, int]] | None = None) -> None:
+        """Write the files of a published run into the ledger as read, with what became of each: (rows, rejects) by path."""
         read = [("address", "=", self.job.writes), ("run", "=", run), ("status", "=", "read")]
         if not files or ops.read(self.lake.store, "files", read, columns=["run"]):  # written already by the process that died before the last line
             return
-        rejected: dict[str, int] = {}
-        for row in ops.read(self.lake.store, "rejects", [("address", "=", self.job.writes), ("run", "=", run)], columns=["file"]):
-            rejected[row["file"]] = rejected.get(row["file"], 0) + 1
-        rows = self._rows_by_file([f.path for f in files])
-        ops.append(self.lake.store, "files", [self._ledger_row(f, "read", run, rows.get(f.path, 0), rejected.get(f.path, 0)) for f in files])
+        if figures is None:
+            # The filter reads only the data files whose statistics say that they may hold one of these.
+            mine = self.table.delta().to_pyarrow_table(columns=["file"], filters=[("file", "in", [f.path for f in files])])
+            rows, rejected = _by_file(mine.to_batches()), self._rejects_by_file(run)
+            figures = {f.path: (rows.get(f.path, 0), rejected.get(f.path, 0)) for f in files}
+        ops.append(self.lake.store, "files", [self._ledger_row(f, "read", run, *figures[f.path]) for f in files])
 
-    def _rows_by_file(self, paths: Sequence[str]) -> dict[str, int]:
-        """Rows in the table of each of these files."""
-        # The filter reads only the data files whose statistics say that they may hold one of these.
-        files = self.table.delta().to_pyarrow_table(columns=["file"], filters=[("file", "in", list(paths))])
-        return {r["file"]: r["count_all"] for r in files.group_by("file").aggregate([([], "count_all")]).to_pylist()}
+    def _rejects_by_file(self, run: int) -> Counter[str]:
+        rows = ops.read(self.lake.store, "rejects", [("address", "=", self.job.writes), ("run", "=", run)], columns=["file"])
+        return Counter(row["file"] for row in rows)
 
     def _finish_books(self, event: ops.Event) -> None:
         """The commit is in the table, but its process died before it could say so: say it now, under the same number."""
@@ -439,6 +467,16 @@ class TableRun:
         ops.append(self.lake.store, "runs", [run_row(self.step, self.lake, intent, status, self.began, outcome, message)])
 
 
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What the gate saw: rows that came in, rows set aside, (rows, rejects) by raw file, and its warnings."""
+
+    rows_in: int
+    rejected: int
+    by_file: Mapping[str, tuple[int, int]]
+    message: str
+
+
 @dataclass(frozen=True)
 class _Built:
     """Rows to publish, and what they replace: a condition on AddFile, or keys whose rows in the table go."""
@@ -447,6 +485,7 @@ class _Built:
     replace: str | None = None
     records: DataFrame | None = None
     seen: Observation | None = None
+    counts: Any = None  # of records by file: an accumulator that the readers fill
     touched: Callable[[DataFrame], DataFrame] | None = None
 
     def carried(self, spark: SparkSession, table: Table, transaction: Any) -> DataFrame | None:
@@ -474,6 +513,15 @@ class _Built:
         inside = ", ".join(f"'{f}'" for f in sorted(files))
         object.__setattr__(self, "replace", f"element_at(split(path, '/'), -1) in ({inside})")
         return current.where(F.col("_metadata.file_name").isin(files)).join(keys, key, "left_anti")
+
+
+def _by_file(batches: Iterable[pa.RecordBatch]) -> Counter[str]:
+    """Rows of each raw file, given batches of the column `file`."""
+    found: Counter[str] = Counter()
+    for batch in batches:
+        for one in batch.column("file").value_counts().to_pylist():
+            found[one["values"]] += one["counts"]
+    return found
 
 
 def slices_to_build(touched: set[Any], known: Sequence[Any], job: Job) -> tuple[list[Any], list[Any]]:

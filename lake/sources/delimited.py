@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TypeAlias
 
 from lake.errors import ContractBroken
-from lake.sources.records import Line, Record, Row, check_options, line_end, longest, physical_lines
+from lake.sources.records import NO_RECORD, Line, Record, Row, check_options, line_end, longest, physical_lines
 
 LOOK_AHEAD = 1024 * 1024
 """Bytes in which a quote has to close: one stray quote must not swallow the rest of a file."""
@@ -40,11 +40,11 @@ def records(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str],
     Raises:
         ContractBroken: the options are wrong.
     """
-    return (Record(*row) for row in rows(stream, options, fields, path))
+    return (Record(*row) for row in rows(stream, options, fields, path) if row[0] != NO_RECORD)
 
 
 def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "") -> Iterator[Row]:
-    """The same as plain tuples; a file's path tells nothing of its rows in this format."""
+    """The same as plain tuples, and the header before them, as NO_RECORD; a file's path tells nothing of its rows in this format."""
     check_options(options, ("delimiter", "quote", "header", "trailing"), "format delimited")
     delimiter = _character(options.get("delimiter", ","), "delimiter")
     quote = None if options.get("quote", '"') is None else _character(options.get("quote", '"'), "quote")
@@ -61,6 +61,7 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
                 yield 0, line, offset, length, count, nothing, "header", raw
                 return
             top = False
+            yield NO_RECORD, line, offset, length, count, nothing, None, raw
             continue
         values = nothing
         if problem is None:

@@ -29,6 +29,9 @@ Line: TypeAlias = tuple[int, bytes, int, int]
 Row: TypeAlias = tuple[int, int, int, int, int, tuple[str | None, ...], str | None, bytes]
 """A record as a plain tuple, in the order of `Record`'s fields: making it costs a tenth of the dataclass."""
 
+NO_RECORD = -1
+"""The ordinal of lines that are no record (a header): a reader gives them as well, so that every line of a file is accounted for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

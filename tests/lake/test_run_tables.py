@@ -201,6 +201,15 @@ def test_bronze_keeps_one_row_a_record_so_a_build_that_drops_rows_fails(place: P
     assert (place.table("bronze.readings").version(), place.table("bronze.readings").last_run()) == (1, 1)
 
 
+def test_each_file_reconciles_for_itself_so_a_row_that_moves_to_another_file_fails(place: Place) -> None:
+    moved = 'records.withColumn("file", F.when(F.col("ordinal") == 2, "b.csv").otherwise(F.col("file")))'
+    place.change("jobs/bronze/readings.py", "    return records.select(", f"    from pyspark.sql import functions as F\n\n    return {moved}.select(")
+    outcome = place.run("bronze.readings", full=True)
+    assert (outcome.status, outcome.exit_code) == ("failed", 72)
+    assert "a.csv does not reconcile: its reader gave 3 records, and 2 rows and 0 rejects came of them" in outcome.message
+    assert place.table("bronze.readings").version() == 1
+
+
 def test_a_job_that_mixes_raw_files_with_another_input_is_refused(place: Place) -> None:
     place.change("jobs/bronze/readings.py", '("raw.readings",)', '("raw.readings", "silver.readings")')
     place.change("jobs/silver/readings.py", '("bronze.readings",)', "()")

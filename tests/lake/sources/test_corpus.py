@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lake.errors import RunFailed
 from lake.session import spark_session
 from lake.settings import Settings
-from lake.sources import discover, read
+from lake.sources import delimited, discover, read
 from lake.sources.files import COMPRESSED, FileEdition
-from lake.sources.read import _batches, _schema  # pyright: ignore[reportPrivateUsage]
+from lake.sources.read import _batches, _schema, counting  # pyright: ignore[reportPrivateUsage]
+from lake.sources.records import Row
 from lake.store import Store
 from tests.corpus import make
 from tests.corpus.make import CASES, SOURCES, Case, Reject
@@ -83,6 +86,33 @@ def test_readers_split_a_bad_file_as_expected(case: Case, tmp_path: Path) -> Non
         assert_every_byte_lies_in_a_record(data, found)
 
 
+LINES = b"station,value\nnorth,1\nnorth,2\nsouth,3\n"
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (lambda found: found[:2] + found[3:], "a record begins at line 4, where line 3 is to come"),
+        (lambda found: found[:3], "it has 4 lines, and its records hold 3"),
+        (lambda found: [*found, found[-1]], "a record begins at line 4, where line 5 is to come"),
+        (lambda found: found[1:], "a record begins at line 2, where line 1 is to come"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_reader_that_loses_or_doubles_a_line_is_found_out(tmp_path: Path, packed: bool, lost: Callable[[list[Row]], list[Row]], told: str) -> None:
+    path = tmp_path / ("file.csv.gz" if packed else "file.csv")
+    data = gzip.compress(LINES) if packed else LINES
+    path.write_bytes(data)
+    edition = FileEdition("raw.x", path.name, 1, len(data), "", hashlib.sha256(data).hexdigest(), datetime.now(UTC), str(path))
+
+    def rows(*given: Any) -> Iterator[Row]:
+        return iter(lost(list(delimited.rows(*given))))
+
+    names = ["station", "value"]
+    with pytest.raises(RunFailed, match=told):
+        list(_batches(edition, lambda: path.open("rb", buffering=0), rows, {}, names, _schema(len(names))))
+
+
 def test_spark_reads_all_bad_files_of_a_source_at_once(spark: Any, lake_env: Settings, store: Store) -> None:
     from pyspark.sql import functions as F
 
@@ -95,7 +125,8 @@ def test_spark_reads_all_bad_files_of_a_source_at_once(spark: Any, lake_env: Set
         files = discover(store, source, {})
         if not files:
             continue
-        records = read(session, files, source, store)
+        counts = counting(session)
+        records = read(session, files, source, store, counts)
         values = [F.col(f.name).cast("string").alias(f.name) if f.type in ("timestamp", "date") else F.col(f.name) for f in source.fields]
         rows, rejects = defaultdict[str, list[Any]](list), defaultdict[str, list[Any]](list)
         for record in records.select("file", "ordinal", "line", "offset", "length", "_problem", "_raw", *values).orderBy("file", "ordinal").collect():
@@ -107,4 +138,4 @@ def test_spark_reads_all_bad_files_of_a_source_at_once(spark: Any, lake_env: Set
         for case in (case for case in cases if case.source == source.name):
             assert rows[case.path] == list(case.rows), case.path
             check(case, rejects[case.path], case.rejects)
-        assert {*rows, *rejects} <= {file.path for file in files}
+        assert {file.path: len(rows[file.path]) + len(rejects[file.path]) for file in files} == counts.value
