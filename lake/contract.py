@@ -58,7 +58,11 @@ class RowRule:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where raw files of one source lie and how they are read: `format` names the module lake/sources/<format>.py."""
+    """Where raw files of one source lie and how they are read: `format` names the module lake/sources/<format>.py.
+
+    `copies` says what a file is whose bytes are held under another name already: `read` like any other (its path may be
+    data: a sensor, a split), or `skip`, where nothing in a path is data.
+    """
 
     address: str
     name: str
@@ -66,6 +70,7 @@ class Source:
     format: str
     options: Mapping[str, Any]
     fields: tuple[Column, ...]
+    copies: Literal["read", "skip"] = "read"
 
 
 @dataclass(frozen=True)
@@ -278,9 +283,14 @@ def _column(node: Mapping[str, Any]) -> Column:
 def _source(document: Mapping[str, Any], fields: tuple[Column, ...]) -> Source:
     server = document["servers"][0]
     location = server.get("location") or server["path"]
-    options = _custom(server).get("options") or {}
+    said = _custom(server)
+    options = said.pop("options", None) or {}
+    copies = said.pop("copies", "read")
+    if said or copies not in ("read", "skip"):
+        wrong = f"copies is {copies!r}" if copies not in ("read", "skip") else f"no customProperty {', '.join(said)}"
+        raise ValueError(f"{wrong}: a raw server has `options`, and `copies`, which is read or skip")
     address = document["id"]
-    return Source(address, address.split(".")[1], str(location), str(server["format"]), options, fields)
+    return Source(address, address.split(".")[1], str(location), str(server["format"]), options, fields, copies)
 
 
 def _retention(document: Mapping[str, Any], address: str, columns: Sequence[Column]) -> timedelta | None:

@@ -627,3 +627,6 @@ def _leave_with(host: str, pid: int) -> None:
 
 if __name__ == "__main__":
     train_as_asked(sys.argv[1])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # all is written: no thread of torch's or Arrow's may break down while Python takes itself apart

@@ -117,10 +117,12 @@ class TableRun:
                 return Intent(event.run, event.inputs, event.full, self._planned_files(event.run), repeated=True)
         taken = {} if full or first else taken_of(standing.taken)
         inputs: dict[str, Any] = {}
-        files: list[FileEdition] = []
+        files, copies = list[FileEdition](), list[FileEdition]()
         for address in self.job.reads:
             if address.startswith("raw."):
-                found = self._new_files(address, standing, full=full or first)
+                told = self._new_files(address, standing, full=full or first)
+                found = [f for f in told if not f.copy]
+                copies += [f for f in told if f.copy]
                 files += found
                 inputs[address] = {"files": len(found), "bytes": sum(f.size for f in found)}
                 continue
@@ -129,7 +131,11 @@ class TableRun:
                 return Outcome(self.job.writes, "skipped", message=f"{address} is not there yet")
             inputs[address] = [taken.get(address), to]
         changed = bool(files) or any(isinstance(v, list) and v[0] != v[1] for v in inputs.values())
+        if copies:
+            self._say(f"{len(copies)} files are copies of files that it reads: left out, as the contract says")
         if not changed and not full and not (first and not self.table.exists()):
+            # Beside the run that stands: a restore that takes it back looks at them anew.
+            ops.append(self.lake.store, "files", [self._ledger_row(f, "copy", max(standing.published, default=0)) for f in copies])
             return Outcome(self.job.writes, "nothing", message=self._stale(standing))
         # A model that changed makes every prediction again; a table that was never published is made whole.
         models_moved = any(a.startswith("models.") and v[0] != v[1] for a, v in inputs.items())
@@ -137,7 +143,8 @@ class TableRun:
         if files:
             if self._planned_files(intent.run):  # of a run that died before it had written its intent
                 ops.erase(self.lake.store, "files", self.job.writes, intent.run)
-            ops.append(self.lake.store, "files", [self._ledger_row(f, "planned", intent.run) for f in files])
+            planned = [self._ledger_row(f, "planned", intent.run) for f in files]
+            ops.append(self.lake.store, "files", planned + [self._ledger_row(f, "copy", intent.run) for f in copies])
         self._event(intent, "planned")
         reached(f"planned:{self.job.writes}")
         return intent
@@ -185,7 +192,7 @@ class TableRun:
         if not full:
             return discover(self.lake.store, source, known, self._say)
         found = discover(self.lake.store, source, {}, self._say)
-        if gone := sorted(set(known) - {f.path for f in found}):
+        if gone := sorted({f.path for f in known.values() if not f.copy} - {f.path for f in found}):
             raise SourceMissing(
                 f"{len(gone)} files whose rows {self.job.writes} holds are gone from {source.location} ({', '.join(gone[:3])} ...): "
                 "a rebuild would lose these rows",
@@ -197,11 +204,11 @@ class TableRun:
         self.lake.say(self.job.writes, line)
 
     def _known(self, address: str, standing: ops.Standing) -> dict[str, FileEdition]:
-        """Last editions that a run of this table has read, by path; a run that was undone by a restore has read nothing."""
-        rows = ops.read(self.lake.store, "files", [("source", "=", address), ("address", "=", self.job.writes), ("status", "=", "read")])
+        """Last editions that a run of this table has read or told a copy, by path; a run that was undone by a restore has read nothing."""
+        rows = ops.read(self.lake.store, "files", [("source", "=", address), ("address", "=", self.job.writes), ("status", "in", ["read", "copy"])])
         known: dict[str, FileEdition] = {}
         for row in sorted((r for r in rows if r["run"] not in standing.undone), key=lambda r: (r["edition"], r["at"])):
-            known[row["path"]] = _edition(row, "")
+            known[row["path"]] = replace(_edition(row, ""), copy=row["status"] == "copy")
         return known
 
     def _planned_files(self, run: int) -> tuple[FileEdition, ...]:

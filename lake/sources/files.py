@@ -1,8 +1,9 @@
 """Raw files as their store lists them, and their editions: what is new or changed since the ledger last looked.
 
 A file is (source, path below the source's folder, edition): its sha256 is a fact about it, not its name. The same bytes
-under two names are two files, other bytes under the same name are the next edition, and a touched file with the same
-bytes is nothing new.
+under two names are two files (unless the contract says `copies: skip`: then the first by path is read, and the others wait
+until their bytes are held nowhere else), other bytes under the same name are the next edition, and a touched file with the
+same bytes is nothing new. Empty files are no copies of each other.
 
 A file that grows while we look (a server's live log) is taken as it stood when it was listed: its first `size` bytes are
 hashed, and no more of it is read. What comes after them makes its next edition.
@@ -12,9 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lake.contract import Source
@@ -37,10 +38,14 @@ class FileEdition:
     sha256: str
     modified: datetime
     uri: str
+    copy: bool = False  # its bytes are held under another name: nothing of it is read
 
 
 def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say: Callable[[str], None] | None = None) -> list[FileEdition]:
     """Files that are new, or changed since their last edition in `known` (by path); in the order of their paths.
+
+    Where the source says `copies: skip`, what is only a copy comes as one. A copy in `known` comes to be read when no other
+    file holds its bytes any more, or the source says so no more.
 
     One listing does for files whose size and etag are known. Else the sha256 decides: from the object's metadata, where
     its landing put it, or from the bytes. A file that was replaced, cut or removed since it was listed is left out, a
@@ -57,8 +62,9 @@ def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say
         last = known.get(found.key)
         return last is None or (last.size, last.etag) != (found.size, found.etag)
 
+    listed = [f for f in place.list() if matches(f.key)]
     found: list[Object] = []
-    for f in sorted((f for f in place.list() if matches(f.key) and differs(f)), key=lambda f: f.key):
+    for f in sorted((f for f in listed if differs(f)), key=lambda f: f.key):
         if _is_text(f.key):
             found.append(f)
         elif say is not None:
@@ -75,7 +81,25 @@ def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say
         elif last is None or last.sha256 != sha256:
             number = last.edition + 1 if last else 1
             editions.append(FileEdition(source.address, f.key, number, f.size, f.etag, sha256, f.modified, place.key_uri(f.key)))
-    return editions
+    left = [f for f in known.values() if f.copy] and {f.key for f in listed} - {f.path for f in editions}
+    waiting = [replace(f, uri=place.key_uri(f.path), copy=False) for f in known.values() if f.copy and f.path in left]
+    return _copies_told(editions, waiting, known) if source.copies == "skip" else [*waiting, *editions]
+
+
+def _copies_told(editions: Sequence[FileEdition], waiting: Sequence[FileEdition], known: Mapping[str, FileEdition]) -> list[FileEdition]:
+    """The new editions, those of bytes that are held already as copies; and of the `waiting` copies those whose bytes no file holds any more.
+
+    A file that was read before is read again: its rows have to change.
+    """
+    changed, read = {f.path for f in editions}, {f.path for f in known.values() if not f.copy}
+    held = {known[path].sha256 for path in read - changed} | {f.sha256 for f in editions if f.path in read}
+    found: list[FileEdition] = []
+    for f in sorted([*editions, *waiting], key=lambda f: f.path):
+        copy = f.path not in read and f.size > 0 and f.sha256 in held
+        held.add(f.sha256)
+        if f.path in changed or not copy:
+            found.append(replace(f, copy=copy))
+    return found
 
 
 def place_of(store: Store, source: Source) -> Store:

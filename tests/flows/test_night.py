@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -12,20 +11,10 @@ import pytest
 from lake import ops
 from lake.models.registry import Registry
 from lake.plan import plan
-from lake.server import Server
 from lake.table import Table
-from tests.flows.place import PROJECT, Place
+from tests.flows.place import Place
 
 pytestmark = pytest.mark.timeout(1500)
-
-
-@pytest.fixture(scope="module")
-def lake(server: Server, store_home: Path) -> Place:
-    """The samples landed and one night over."""
-    place = Place.at(f"s3a://lake/{secrets.token_hex(4)}", store_home, LAKE_TRAIN_SECONDS="60")  # the real pack takes the job's own budget
-    place.lake("land", "--from", str(PROJECT / "samples" / "raw"))
-    place.lake("nightly")
-    return place
 
 
 def test_a_night_fills_every_table_and_every_run_is_told(lake: Place) -> None:

@@ -133,6 +133,26 @@ def test_a_file_that_was_touched_or_emptied_of_changes_is_nothing_new(place: Pla
     assert place.versions() == before
 
 
+def test_a_copy_is_read_once_where_the_contract_says_so(place: Place) -> None:
+    shutil.copy(place.root / "raw" / "readings" / "a.csv", place.root / "raw" / "readings" / "a again.csv")
+    place.change("schemas/raw/readings.yaml", "  customProperties:\n", "  customProperties:\n  - property: copies\n    value: skip\n")
+    before = place.versions()
+    assert {o.status for o in place.night().values()} == {"nothing"}
+    assert {address for address, version in place.versions().items() if version != before[address]} == {"ops.files"}
+    ledger_rows = ops.read(place.lake.store, "files", [("status", "=", "copy")])
+    assert [(r["path"], r["run"]) for r in ledger_rows] == [("a again.csv", 1)]
+    assert {o.status for o in place.night().values()} == {"nothing"}
+    assert len(ops.read(place.lake.store, "files", [("status", "=", "copy")])) == 1
+    place.file("a.csv", ("north", "2026-03-07", 1.0))
+    place.night()
+    assert ledger(place)[:2] == [("a again.csv", 1, 2, 3, 0), ("a.csv", 1, 1, 3, 0)]
+    assert place.rows("bronze.readings", "file", "day") == [
+        *[("a again.csv", f"2026-03-0{day}") for day in (1, 2, 2)],
+        ("a.csv", "2026-03-07"),
+        ("b.csv", "2026-03-05"),
+    ]
+
+
 def test_an_input_that_was_only_compacted_makes_no_version_downstream(place: Place) -> None:
     place.table("silver.readings").delta().delete("false")
     place.table("silver.readings").delta().optimize.z_order(["value"])

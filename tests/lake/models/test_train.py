@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,6 +196,26 @@ def test_a_rank_that_dies_is_named(spec: FineTune, manifest: Manifest, tmp_path:
     threading.Thread(target=kill_one, daemon=True).start()
     with pytest.raises(TrainingFailed, match=r"rank 1 was ended by SIGKILL"):
         train_apart(replace(spec, epochs=400, checkpoint_steps=5), manifest, tmp_path, say=lambda _: None)
+
+
+def test_a_rank_that_breaks_down_after_the_card_was_written_takes_nothing_from_the_model(
+    spec: FineTune, manifest: Manifest, alone: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(whole: bool) -> Callable[..., list[str]]:
+        def run(*_: object) -> list[str]:
+            if whole:
+                shutil.copytree(alone.folder, tmp_path / "model")
+            return ["terminate called without an active exception", "  rank      : 1 (local_rank: 1)", "  exitcode  : -6 (pid: 1)"]
+
+        return run
+
+    said: list[str] = []
+    monkeypatch.setattr("lake.models.launch._run", broken(whole=False))
+    with pytest.raises(TrainingFailed, match="terminate called"):
+        train_apart(spec, manifest, tmp_path, say=said.append)
+    monkeypatch.setattr("lake.models.launch._run", broken(whole=True))
+    assert train_apart(spec, manifest, tmp_path, say=said.append).test == alone.test
+    assert said == ["the model is whole, though a rank broke down after it had done its part"]
 
 
 def test_the_error_of_a_rank_is_on_top(spec: FineTune, manifest: Manifest, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from lake.contract import Source
 from lake.errors import StoreUnreachable
-from lake.sources.files import discover, matcher
+from lake.sources.files import FileEdition, discover, matcher
 from lake.store import Object, Store
 
 SOURCE = Source("raw.logs", "logs", "raw/logs/**", "lines", {}, ())
@@ -42,6 +42,36 @@ def test_editions_follow_the_content(tmp_path: Path) -> None:
     (folder / "new").write_text("")
     assert [(f.path, f.edition) for f in discover(store, SOURCE, known)] == [("a.log", 2), ("new", 1)]
     assert all(Path(f.uri).is_file() for f in first)
+
+
+def test_a_copy_is_left_out_where_the_contract_says_so_and_read_when_its_bytes_are_held_nowhere_else(tmp_path: Path) -> None:
+    store, folder = Store(str(tmp_path)), tmp_path / "raw" / "logs"
+    folder.mkdir(parents=True)
+    source = replace(SOURCE, copies="skip")
+
+    def look(known: dict[str, FileEdition]) -> list[tuple[str, int, bool]]:
+        found = discover(store, source, known)
+        known |= {f.path: f for f in found}
+        return [(f.path, f.edition, f.copy) for f in found]
+
+    for name, text in {"b": "same", "a": "same", "c": "other", "empty": "", "empty too": ""}.items():
+        (folder / name).write_text(text)
+    known: dict[str, FileEdition] = {}
+    assert look(known) == [("a", 1, False), ("b", 1, True), ("c", 1, False), ("empty", 1, False), ("empty too", 1, False)]
+    assert look(known) == []
+    (folder / "0").write_text("same")  # before all in the order of names, but its bytes are held by now
+    assert look(known) == [("0", 1, True)]
+    (folder / "a").unlink()  # its rows stay
+    assert look(known) == []
+    (folder / "a").write_text("mended")  # its rows go, and with them the bytes that two copies have
+    assert look(known) == [("0", 1, False), ("a", 2, False)]
+    (folder / "b").unlink()
+    (folder / "c").write_text("same")  # a file that was read is read again: its old rows must go
+    assert look(known) == [("c", 2, False)]
+    (folder / "b").write_text("same")
+    source = SOURCE  # copies are read from now on
+    assert look(known) == [("b", 1, False)]
+    assert look(known) == []
 
 
 def listed_then(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
