@@ -29,7 +29,7 @@ from lake.settings import Settings, project_root
 from lake.store import Store, open_store
 from tests.lake.fault_proxy import Faults, fault_proxy
 
-ROUNDS = 16  # 36 commits
+ROUNDS = 12  # 28 commits
 STOCK = {"s3": "io.delta.storage.S3SingleDriverLogStore", "folder": "io.delta.storage.LocalLogStore"}
 OURS = {"s3": LOG_STORE_S3, "folder": LOG_STORE_FILE}
 
