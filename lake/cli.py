@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -17,11 +17,13 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lake.errors import LakeError
+from lake.errors import LakeError, SettingsWrong
 from lake.settings import Settings, project_root
 
 if TYPE_CHECKING:
     from lake.lake import Lake
+    from lake.plan import Step
+    from lake.run import Again
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(highlight=False)
@@ -116,7 +118,61 @@ def rebuild(address: Address, downstream: Annotated[bool, typer.Option(help="and
     _run_steps([whole.step(a) for a in (address, *after)], "rebuild")
 
 
-def _run_steps(steps: list[Any], how: Literal["", "full", "rebuild"]) -> None:
+@app.command()
+def replay(
+    source: Annotated[str, typer.Argument(help="source name, e.g. kafka")],
+    files: Annotated[str | None, typer.Option(help="only files whose path matches, e.g. 'kafka0/**'")] = None,
+    rejects: Annotated[str | None, typer.Option(help="only files with rows set aside for this reason, e.g. pattern or out_of_range:value")] = None,
+    downstream: Annotated[bool, typer.Option(help="and run everything that depends on it")] = False,
+) -> None:
+    """Read raw files once more, after their contract or their job was mended: their rows take the place of the older ones."""
+    from lake.plan import plan
+
+    whole = plan()
+    address = source if source.startswith("raw.") else f"raw.{source}"
+    readers = [step for step in whole.steps if address in step.job.reads]
+    if not readers:
+        raise SettingsWrong(f"no job reads {address}", next_step=f"sources are {', '.join(r.removeprefix('raw.') for r in whole.raw())}")
+
+    def chosen(lake: Lake, step: Step) -> Again:
+        from lake.replay import files_to_replay
+        from lake.run import Again
+
+        return Again(files=files_to_replay(lake.store, step.job.writes, address, files, rejects))
+
+    after = {a for step in readers for a in whole.downstream(step.job.writes)} if downstream else set[str]()
+    rest = [s for s in whole.steps if s.job.writes in after and not s.job.writes.startswith("reports.")]
+    _run_steps([*readers, *rest], "", lambda lake, step: chosen(lake, step) if step in readers else None)
+
+
+@app.command()
+def backfill(
+    address: Address,
+    since: Annotated[str, typer.Option("--from", help="first slice, e.g. 2026-03-01")] = "",
+    to: Annotated[str, typer.Option("--to", help="last slice, e.g. 2026-03-31")] = "~",
+    downstream: Annotated[bool, typer.Option(help="and run everything that depends on it")] = False,
+) -> None:
+    """Build slices of a table once more from all rows of its inputs; the others stay as they are."""
+    from lake.plan import plan
+
+    whole = plan()
+    first = whole.step(address)
+    if first.job.grain != "slice":
+        raise SettingsWrong(
+            f"{address} is not built by slices, but by {first.job.grain}",
+            next_step=f"lake rebuild {address}, or for raw files: lake replay <source>",
+        )
+    after = [whole.step(a) for a in whole.downstream(address) if not a.startswith("reports.")] if downstream else []
+
+    def chosen(_: Lake, step: Step) -> Again | None:
+        from lake.run import Again
+
+        return Again(slices=(since, to)) if step is first else None
+
+    _run_steps([first, *after], "", chosen)
+
+
+def _run_steps(steps: list[Step], how: Literal["", "full", "rebuild"], again: Callable[[Lake, Step], Again | None] = lambda *_: None) -> None:
     from lake.lake import Lake
     from lake.run import load
     from lake.run import run as run_one
@@ -125,7 +181,7 @@ def _run_steps(steps: list[Any], how: Literal["", "full", "rebuild"]) -> None:
     with Lake.open() as lake:
         for step in steps:
             with lake.writing(step.job.writes):
-                outcome = run_one(step, load(step), lake, full=how == "full", rebuild=how == "rebuild")
+                outcome = run_one(step, load(step), lake, full=how == "full", rebuild=how == "rebuild", again=again(lake, step))
             lake.say(step.job.writes, f"{outcome.sentence()}  [{outcome.seconds:.1f} s]")
             if outcome.error:
                 Console(stderr=True, highlight=False).print(str(outcome.error), markup=False, style="red")

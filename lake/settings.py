@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     master: str = Field("local[*]", description="Spark master of runs that were not started by spark-submit")
     driver_memory: str = Field("3g", description="heap of the Spark driver that `lake` starts itself")
     train_seconds: float | None = Field(None, gt=0, description="wall time of a training, in place of its job's budget; --full lifts both")
+    run_files: int = Field(10_000, gt=0, description="raw files that one run takes in; the rest is its next run's, in the same night")
+    run_bytes: int = Field(32 * 1024**3, gt=0, description="their bytes, but one file at least")
     single_writer: bool = Field(False, description="write although the store does not honour If-None-Match: one driver only")
     on_failure: str | None = Field(None, description="command, or http(s) address of a webhook, called when a night fails")
     pii_key_file: Path | None = Field(None, description="file with the key of the personal-data tokens; default keys/pii in local state or .lake")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def counted(store: Store, address: str | None = None) -> list[dict[str, Any]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in ops.read(store, "rejects", [("address", "=", address)] if address else ()):
         found.setdefault(row["address"], []).append(row)
-    ledger = ops.read(store, "files", columns=["address", "source", "path", "edition", "run"]) if found else []
+    ledger = ops.read(store, "files", columns=["address", "source", "path", "edition", "run", "status"]) if found else []
     return [row for a, rows in sorted(found.items()) for row in _counted(store, a, rows, ledger)]
 
 
@@ -66,13 +67,13 @@ def _counted(store: Store, address: str, rows: Iterable[dict[str, Any]], ledger:
     runs = {run for run in standing.published if run >= whole}
     newest: dict[str, dict[str, int]] = {}
     for line in ledger:
-        if line["address"] == address and line["run"] in runs:
-            editions = newest.setdefault(line["path"], {})
-            editions[line["source"]] = max(editions.get(line["source"], 0), line["edition"])
+        if line["address"] == address and line["status"] != "copy" and line["run"] in runs:
+            readers = newest.setdefault(line["path"], {})
+            readers[line["source"]] = max(readers.get(line["source"], 0), line["run"])
 
     def replaced(row: Row) -> bool:  # a row of bronze, unlike a raw record, does not name its source
-        editions = [e for source, e in newest.get(row["file"], {}).items() if row["source"] in (None, source)]
-        return row["edition"] is not None and row["edition"] < min(editions, default=0)
+        readers = [run for source, run in newest.get(row["file"], {}).items() if row["source"] in (None, source)]
+        return row["edition"] is not None and row["run"] < min(readers, default=0)
 
     found = [r for r in rows if r["run"] in runs and not replaced(r)]
     key = _key(address)
@@ -80,7 +81,11 @@ def _counted(store: Store, address: str, rows: Iterable[dict[str, Any]], ledger:
     for r in found:
         last[_place(r, key)] = max(r["run"], last.get(_place(r, key), 0))
     found = [r for r in found if r["run"] == last[_place(r, key)]]
-    if any(line["edition"] > 1 for line in ledger):  # else no row can be gone or mended; asking costs a look at every id
+    # Two drivers that took up one intent both set its rows aside; one of them committed.
+    once = {_place(r, key): r for r in reversed(found) if r["offset"] is not None}
+    found = [r for r in found if once.get(_place(r, key), r) is r]
+    reads = Counter((line["address"], line["source"], line["path"]) for line in ledger if line["status"] == "read")
+    if any(times > 1 for times in reads.values()):  # else no row can be gone or mended; asking costs a look at every id
         settled = _settled(store, address, standing, {r["row_id"] for r in found if r["row_id"] and r["edition"] is None})
         found = [r for r in found if r["row_id"] not in settled]
     return found

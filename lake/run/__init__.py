@@ -14,9 +14,9 @@ from lake.errors import BatchRefused, LakeError, RunFailed, SettingsWrong
 from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
-from lake.run.record import Intent, Outcome, run_row
+from lake.run.record import Again, Intent, Outcome, run_row
 
-__all__ = ["Intent", "Outcome", "load", "main", "run", "run_row"]
+__all__ = ["Again", "Intent", "Outcome", "load", "main", "run", "run_row"]
 
 
 def main(job: Job, build: Any) -> int:
@@ -58,10 +58,11 @@ def load(step: Step) -> Any:
     return getattr(module, "SPEC", None) or module.build
 
 
-def run(step: Step, build: Any, lake: Lake, *, full: bool = False, rebuild: bool = False) -> Outcome:
+def run(step: Step, build: Any, lake: Lake, *, full: bool = False, rebuild: bool = False, again: Again | None = None) -> Outcome:
     """Run one job to its end; errors come back as an outcome, so that a night goes on with what does not depend on it.
 
-    `full` makes it from all its inputs, and a model without its time budget; `rebuild` does the first only.
+    `full` makes it from all its inputs, and a model without its time budget; `rebuild` does the first only; `again` are
+    files or slices that a table takes in once more.
     """
     began = time.monotonic()
     job = step.job
@@ -75,7 +76,7 @@ def run(step: Step, build: Any, lake: Lake, *, full: bool = False, rebuild: bool
         else:
             from lake.run.tables import TableRun
 
-            outcome = TableRun(step, build, lake).go(full=full or rebuild)
+            outcome = TableRun(step, build, lake).go(full=full or rebuild, again=again)
     except LakeError as error:
         outcome = Outcome(job.writes, "refused" if isinstance(error, BatchRefused) else "failed", message=error.what, error=error)
     except Exception as error:

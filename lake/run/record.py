@@ -55,10 +55,18 @@ class Intent:
     """What a run is going to do, written down before it does it."""
 
     run: int
-    inputs: Mapping[str, Any]  # address -> [since, to]; a raw source -> {"files": n, "bytes": n}
+    inputs: Mapping[str, Any]  # address -> [since, to]; a raw source -> {"files": n, "bytes": n, "again": whether some were read before}
     full: bool
     files: tuple[FileEdition, ...] = ()
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a run takes in once more, though nothing about it is new: raw files by path, or slices from one to another."""
+
+    files: frozenset[str] = frozenset()
+    slices: tuple[str, str] | None = None
 
 
 def run_row(step: Step, lake: Lake, intent: Intent, status: str, began: float, outcome: Outcome | None = None, message: str = "") -> dict[str, Any]:

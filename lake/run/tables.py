@@ -32,8 +32,8 @@ from lake.errors import BatchRefused, Busy, ContractBroken, FileChanged, LakeErr
 from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
-from lake.run.record import Intent, Outcome, contract_hash, reached, run_row, taken_of
-from lake.sources.files import FileEdition, discover
+from lake.run.record import Again, Intent, Outcome, contract_hash, reached, run_row, taken_of
+from lake.sources.files import FileEdition, cut, discover
 from lake.table import Changes, Staged, Table
 
 if TYPE_CHECKING:
@@ -51,14 +51,18 @@ class TableRun:
         self.contract = Contract.load(self.job.writes)
         self.raw = [r for r in self.job.reads if r.startswith("raw.")]
         self.began = time.monotonic()
+        self.again = Again()
+        self.left = list[FileEdition]()  # what a run of many files leaves for the next one
 
     # -- the story -------------------------------------------------------------------------------------------------
 
-    def go(self, *, full: bool, once_more: bool = True) -> Outcome:
+    def go(self, *, full: bool, again: Again | None = None, once_more: bool = True) -> Outcome:
         """Run it to its end: finish what an earlier process left, plan, publish, record.
 
-        A file that was rotated or written again between plan and read makes a plan wrong: it is made `once_more`.
+        An intent that was left open comes first; then what is new, and what is asked for `again`. Many files come in several
+        runs, each with its own commit. A file that was rotated or written again between plan and read makes a plan wrong: it is made `once_more`.
         """
+        self.again = again or Again()
         if self.raw and len(self.job.reads) > 1:
             raise ContractBroken(
                 f"{self.job.writes} reads {', '.join(self.job.reads)}: a raw source is read alone, else files of one name are mixed up",
@@ -80,7 +84,7 @@ class TableRun:
 
         spark = self.lake.spark(meanwhile=batch.ready).newSession()
         try:
-            return self._publish(spark, intent, self._stale(standing))
+            outcome = self._publish(spark, intent, self._stale(standing))
         except LakeError as error:
             if not self._stands(intent):
                 self._event(intent, "refused" if isinstance(error, BatchRefused) else "failed", message=str(error))
@@ -93,8 +97,14 @@ class TableRun:
                 self._event(intent, "failed", message=str(wrong))
                 if isinstance(wrong, FileChanged) and once_more:
                     self._say(f"{wrong.what}: planning once more")
-                    return self.go(full=full, once_more=False)
+                    self.left = []
+                    return self.go(full=full, again=again, once_more=False)
             raise wrong from error
+        if self.left:
+            self._say(f"{outcome.sentence()}; {len(self.left):,} files are left")
+        if self.left or (intent.repeated and (again or self.raw)):
+            return _together(outcome, self.go(full=False, again=again))
+        return outcome
 
     def _stands(self, intent: Intent) -> bool:
         """Whether the run's commit is in the table, or can't be asked for: then its intent stays open, and the next run finishes its books.
@@ -120,17 +130,21 @@ class TableRun:
         files, copies = list[FileEdition](), list[FileEdition]()
         for address in self.job.reads:
             if address.startswith("raw."):
-                told = self._new_files(address, standing, full=full or first)
+                told = self.left or self._new_files(address, standing, full=full or first)
+                if not full:  # a rebuild replaces the whole table in one commit
+                    told, self.left = cut(told, self.lake.settings.run_files, self.lake.settings.run_bytes)
                 found = [f for f in told if not f.copy]
                 copies += [f for f in told if f.copy]
                 files += found
                 inputs[address] = {"files": len(found), "bytes": sum(f.size for f in found)}
+                if self.again.files:
+                    inputs[address]["again"] = True
                 continue
             to = self.lake.version_of(address)
             if to is None:
                 return Outcome(self.job.writes, "skipped", message=f"{address} is not there yet")
             inputs[address] = [taken.get(address), to]
-        changed = bool(files) or any(isinstance(v, list) and v[0] != v[1] for v in inputs.values())
+        changed = bool(files) or self.again.slices is not None or any(isinstance(v, list) and v[0] != v[1] for v in inputs.values())
         if copies:
             self._say(f"{len(copies)} files are copies of files that it reads: left out, as the contract says")
         if not changed and not full and not (first and not self.table.exists()):
@@ -190,7 +204,11 @@ class TableRun:
             raise SourceMissing(f"{address} names no place", next_step=f"add `servers` to schemas/raw/{address.split('.')[1]}.yaml")
         known = self._known(address, standing)
         if not full:
-            return discover(self.lake.store, source, known, self._say)
+            again = {path for path, f in known.items() if path in self.again.files and not f.copy}
+            found = discover(self.lake.store, source, known, self._say, again)
+            for path in sorted(again - {f.path for f in found}):
+                self._say(f"{path} is gone: its rows stay as they are")
+            return found
         found = discover(self.lake.store, source, {}, self._say)
         if gone := sorted({f.path for f in known.values() if not f.copy} - {f.path for f in found}):
             raise SourceMissing(
@@ -210,6 +228,11 @@ class TableRun:
         for row in sorted((r for r in rows if r["run"] not in standing.undone), key=lambda r: (r["edition"], r["at"])):
             known[row["path"]] = replace(_edition(row, ""), copy=row["status"] == "copy")
         return known
+
+    def _read_before(self) -> set[str]:
+        """Paths of all files that some run of this table has read."""
+        read = [("address", "=", self.job.writes), ("status", "=", "read")]
+        return {row["path"] for row in ops.read(self.lake.store, "files", read, columns=["path"])}
 
     def _planned_files(self, run: int) -> tuple[FileEdition, ...]:
         rows = ops.read(self.lake.store, "files", [("address", "=", self.job.writes), ("run", "=", run), ("status", "=", "planned")])
@@ -243,7 +266,7 @@ class TableRun:
             if self.job.grain != "whole":  # which is built from all rows anyway
                 raise SourceMissing(error.what, next_step=f"lake rebuild {self.job.writes}  (from all rows in place of the changed ones)") from error
             changes = {}
-        if changes and all(c is None or c.empty for c in changes.values()):
+        if changes and all(c is None or c.empty for c in changes.values()) and self.again.slices is None:
             return None
         if self.job.grain == "whole":
             inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
@@ -280,7 +303,8 @@ class TableRun:
         seen = Observation("records")
         watched = records.observe(seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"))
         good = watched.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
-        again = sorted({f.path for f in intent.files if f.edition > 1})
+        before = self._read_before() if any(v.get("again") for v in intent.inputs.values()) else set[str]()
+        again = sorted({f.path for f in intent.files if f.edition > 1 or f.path in before})
         return _Built(
             self._call([good], intent),
             replace="true" if intent.full else None,
@@ -311,11 +335,18 @@ class TableRun:
                 f"and is partitioned by {self.contract.partition or 'nothing'}",
                 next_step=f"name one column as slice and partition in schemas/{self.job.writes.replace('.', '/')}.yaml",
             )
-        parts = [part.select(column) for c in changes.values() if c for part in (c.new, c.gone) if part is not None]
-        touched = {r[0] for r in reduce(lambda a, b: a.union(b), parts).distinct().collect()}
+
+        def slices(of: Sequence[DataFrame]) -> set[Any]:
+            return {r[0] for r in reduce(lambda a, b: a.union(b), [rows.select(column) for rows in of]).distinct().collect()} if of else set[Any]()
+
+        touched = slices([part for c in changes.values() if c for part in (c.new, c.gone) if part is not None])
         inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
-        known = sorted({r[0] for r in reduce(lambda a, b: a.union(b), [i.select(column) for i in inputs]).distinct().collect()})
-        built, needed = slices_to_build(touched, known, self.job)
+        known = sorted(slices(inputs))
+        asked = set[Any]()
+        if self.again.slices is not None:  # also those that the table has, and its inputs no more
+            first, last = self.again.slices
+            asked = {k for k in slices([*inputs, self.table.read(spark)]) if first <= str(k) <= last}
+        built, needed = slices_to_build(touched, known, self.job, asked)
         self.lake.say(self.job.writes, f"building {len(built)} of {len(known)} slices")
         rows = self._call([i.where(F.col(column).isin(needed)) for i in inputs], intent)
         inside = ", ".join(f"'{d}'" for d in built)
@@ -447,8 +478,9 @@ class TableRun:
         ops.append(self.lake.store, "files", [self._ledger_row(f, "read", run, *figures[f.path]) for f in files])
 
     def _rejects_by_file(self, run: int) -> Counter[str]:
-        rows = ops.read(self.lake.store, "rejects", [("address", "=", self.job.writes), ("run", "=", run)], columns=["file"])
-        return Counter(row["file"] for row in rows)
+        """Rejects of each file; those that a slower driver with the same intent wrote as well count once."""
+        rows = ops.read(self.lake.store, "rejects", [("address", "=", self.job.writes), ("run", "=", run)], columns=["file", "row_id"])
+        return Counter(file for file, _ in {(row["file"], row["row_id"]) for row in rows})
 
     def _finish_books(self, event: ops.Event) -> None:
         """The commit is in the table, but its process died before it could say so: say it now, under the same number."""
@@ -522,6 +554,13 @@ class _Built:
         return current.where(F.col("_metadata.file_name").isin(files)).join(keys, key, "left_anti")
 
 
+def _together(one: Outcome, more: Outcome) -> Outcome:
+    """Two runs of one address as one outcome: the rows of both, and where the last one stands."""
+    last = more if more.status == "published" else one
+    sums = {name: getattr(one, name) + getattr(more, name) for name in ("rows_in", "rows_kept", "rows_rejected")}
+    return replace(last, **sums, message="; ".join(dict.fromkeys(filter(None, (one.message, more.message)))))
+
+
 def _by_file(batches: Iterable[pa.RecordBatch]) -> Counter[str]:
     """Rows of each raw file, given batches of the column `file`."""
     found: Counter[str] = Counter()
@@ -531,15 +570,17 @@ def _by_file(batches: Iterable[pa.RecordBatch]) -> Counter[str]:
     return found
 
 
-def slices_to_build(touched: set[Any], known: Sequence[Any], job: Job) -> tuple[list[Any], list[Any]]:
+def slices_to_build(touched: set[Any], known: Sequence[Any], job: Job, asked: Iterable[Any] = ()) -> tuple[list[Any], list[Any]]:
     """(slices to build, slices to read for them), given the slices that changes touch and all that the inputs have, sorted.
 
     A slice depends on rows from `look_back` before its start. So a change reaches later slices that start within look_back
     after the changed slice ends, and a slice needs earlier ones back to the one that holds (start - look_back). Where a
     slice ends is not known, only where the next one starts: that makes a slice too many at most, never one too few.
+    Slices that are `asked` for are built whether touched or not, and reach no later ones: their inputs are as they were.
     """
     back = job.look_back_time
-    built, needed = set(touched), set(touched)
+    built = touched | set(asked)
+    needed = set(built)
     if back:
         for slice_ in touched:
             following = [k for k in known if k > slice_]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -41,8 +41,16 @@ class FileEdition:
     copy: bool = False  # its bytes are held under another name: nothing of it is read
 
 
-def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say: Callable[[str], None] | None = None) -> list[FileEdition]:
+def discover(
+    store: Store,
+    source: Source,
+    known: Mapping[str, FileEdition],
+    say: Callable[[str], None] | None = None,
+    again: Collection[str] = (),
+) -> list[FileEdition]:
     """Files that are new, or changed since their last edition in `known` (by path); in the order of their paths.
+
+    Those whose path is in `again` come in any case, under the edition that they have.
 
     Where the source says `copies: skip`, what is only a copy comes as one. A copy in `known` comes to be read when no other
     file holds its bytes any more, or the source says so no more.
@@ -60,7 +68,7 @@ def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say
 
     def differs(found: Object) -> bool:
         last = known.get(found.key)
-        return last is None or (last.size, last.etag) != (found.size, found.etag)
+        return last is None or (last.size, last.etag) != (found.size, found.etag) or found.key in again
 
     listed = [f for f in place.list() if matches(f.key)]
     found: list[Object] = []
@@ -78,8 +86,8 @@ def discover(store: Store, source: Source, known: Mapping[str, FileEdition], say
         if sha256 is None:
             if say is not None:
                 say(f"{place.key_uri(f.key)} changed while it was looked at: left for the next run")
-        elif last is None or last.sha256 != sha256:
-            number = last.edition + 1 if last else 1
+        elif last is None or last.sha256 != sha256 or f.key in again:
+            number = last.edition + (last.sha256 != sha256) if last else 1
             editions.append(FileEdition(source.address, f.key, number, f.size, f.etag, sha256, f.modified, place.key_uri(f.key)))
     left = [f for f in known.values() if f.copy] and {f.key for f in listed} - {f.path for f in editions}
     waiting = [replace(f, uri=place.key_uri(f.path), copy=False) for f in known.values() if f.copy and f.path in left]
@@ -100,6 +108,17 @@ def _copies_told(editions: Sequence[FileEdition], waiting: Sequence[FileEdition]
         if f.path in changed or not copy:
             found.append(replace(f, copy=copy))
     return found
+
+
+def cut(files: Sequence[FileEdition], most_files: int, most_bytes: int) -> tuple[list[FileEdition], list[FileEdition]]:
+    """(the first of these files, the others): no more than so many files and bytes, but one file at least; copies count for nothing."""
+    count = size = 0
+    for at, file in enumerate(files):
+        if not file.copy:
+            count, size = count + 1, size + file.size
+            if count > 1 and (count > most_files or size > most_bytes):
+                return list(files[:at]), list(files[at:])
+    return list(files), []
 
 
 def place_of(store: Store, source: Source) -> Store:

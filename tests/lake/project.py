@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from lake import ops
 from lake.lake import Lake
 from lake.plan import plan
-from lake.run import Outcome, load, run
+from lake.run import Again, Outcome, load, run
 from lake.settings import Settings
 from lake.store import Store
 from lake.table import Table
@@ -213,9 +213,9 @@ class Place:
         """Land (or change) a raw file of (station, day, value)."""
         return write(self.root / "raw" / "readings" / name, "station,day,value\n" + "".join(f"{s},{d},{v}\n" for s, d, v in rows))
 
-    def run(self, address: str, *, full: bool = False) -> Outcome:
+    def run(self, address: str, *, full: bool = False, again: Again | None = None) -> Outcome:
         step = plan(self.project).step(address)
-        return run(step, load(step), self.lake, full=full)
+        return run(step, load(step), self.lake, full=full, again=again)
 
     def night(self) -> dict[str, Outcome]:
         """Every job in order; all must end well."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lake import cli, doctor, night, ops
 from lake import run as run_package
 from lake.doctor import Finding
-from lake.errors import BatchRefused, StoreUnreachable
+from lake.errors import BatchRefused, SettingsWrong, SourceMissing, StoreUnreachable
 from lake.night import Night
 from lake.run import Outcome
 from lake.settings import Settings
@@ -143,8 +143,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Runs without Spark: each is written down, and gold.daily is refused."""
     seen: list[tuple[str, str]] = []
 
-    def run(step: Any, build: Any, lake: Any, *, full: bool = False, rebuild: bool = False) -> Outcome:
-        seen.append((step.job.writes, "full" if full else "rebuild" if rebuild else ""))
+    def run(step: Any, build: Any, lake: Any, *, full: bool = False, rebuild: bool = False, again: Any = None) -> Outcome:
+        seen.append((step.job.writes, "full" if full else "rebuild" if rebuild else repr(again) if again else ""))
         if step.job.writes == "gold.daily":
             return Outcome(step.job.writes, "refused", message="too few rows", error=BatchRefused("too few rows", next_step="look at [it]"))
         return Outcome(step.job.writes, "published", 1, 0, rows_kept=3)
@@ -176,6 +176,38 @@ def test_what_is_run_and_when_it_stops(
     assert (ended, ran) == (code, steps)
     assert ("too few rows\n  next: look at [it]" in err) is bool(code)
     assert out.count("published run 1 as version 0: 3 rows") == len([s for s in steps if s[0] != "gold.daily"])
+
+
+def test_slices_are_built_again_by_name_and_only_where_there_are_any(
+    project: Path, lake_env: Settings, lake: Lake, ran: list[tuple[str, str]]
+) -> None:
+    lake("backfill", "gold.daily", "--from", "2026-03-01", "--to", "2026-03-31")
+    assert ran == [("gold.daily", "Again(files=frozenset(), slices=('2026-03-01', '2026-03-31'))")]
+    code, _, err = lake("backfill", "silver.readings")
+    assert code == SettingsWrong.exit_code
+    assert "not built by slices, but by rows" in err and "lake rebuild silver.readings" in err
+
+
+def test_files_are_replayed_by_their_source(project: Path, lake_env: Settings, lake: Lake, store: Store, ran: list[tuple[str, str]]) -> None:
+    assert lake("replay", "readings")[0] == SourceMissing.exit_code
+    row = {
+        "source": "raw.readings",
+        "edition": 1,
+        "size": 1,
+        "etag": "1",
+        "sha256": "",
+        "modified": ops.now(),
+        "status": "read",
+        "run": 1,
+        "at": ops.now(),
+    }
+    ops.append(store, "files", [row | {"path": path, "address": "bronze.readings"} for path in ("a.csv", "b.csv")])
+    lake("replay", "readings", "--files", "b*", "--downstream")
+    assert ran[0] == ("bronze.readings", "Again(files=frozenset({'b.csv'}), slices=None)")
+    assert ran[1:] == [("silver.readings", ""), ("gold.daily", "")]
+    code, _, err = lake("replay", "reading")
+    assert code == SettingsWrong.exit_code
+    assert "no job reads raw.reading" in err and "sources are readings" in err
 
 
 def test_reports_are_made_again_only_when_they_are_named(project: Path, lake_env: Settings, lake: Lake, ran: list[tuple[str, str]]) -> None:

@@ -190,6 +190,18 @@ def test_rows_on_a_terminal_hide_what_the_page_hides_and_say_where_all_of_it_is(
     assert 'lake sql "select file, line, row, raw from ops.rejects"' in shown
 
 
+def test_what_two_drivers_of_one_intent_set_aside_counts_once_and_a_replay_takes_the_place_of_the_first_reading(project: Path, store: Store) -> None:
+    write(store, "bronze.readings", [], run=2)
+    ops.append(store, "runs", [event("bronze.readings", 1, "published", full=True), event("bronze.readings", 2, "published")])
+    at = {"address": "bronze.readings", "source": "raw.readings", "file": "a.csv", "edition": 1}
+    ops.append(store, "rejects", [reject(1, "fields", **at, line=n, offset=n * 10, raw=b"") for n in (3, 4, 3, 4)])
+    assert counts(store) == [["bronze.readings", "fields", "2"]]
+    mine = {"source": "raw.readings", "path": "a.csv", "edition": 1, "size": 1, "etag": "", "sha256": "", "modified": ops.now(), "at": ops.now()}
+    ops.append(store, "files", [mine | {"address": "bronze.readings", "status": "read", "run": run} for run in (1, 2)])
+    ops.append(store, "rejects", [reject(2, "fields", **at, line=4, offset=40, raw=b"")])
+    assert counts(store) == [["bronze.readings", "fields", "1"]]
+
+
 def test_a_rebuild_does_not_count_the_same_rows_twice(project: Path, store: Store) -> None:
     """Two nights, a rebuild that sets the same rows aside and one of them for another reason, and a night after it."""
     write(store, "silver.notes", [note("a", f"{9:032x}")], run=4)

@@ -22,6 +22,9 @@ from pyspark.sql import SparkSession
 from lake import ops
 from lake.errors import ContractBroken, RunFailed, SourceMissing
 from lake.job import Job
+from lake.replay import files_to_replay
+from lake.report.rejects import counted
+from lake.run import Again
 from lake.run.tables import slices_to_build
 from tests.lake.project import COLUMNS, JOBS, ORDER, SUITE, Place, contract, copied, write, write_contract, write_suite
 
@@ -279,11 +282,9 @@ def test_a_run_that_died_is_ended_by_the_next_one_with_each_row_once_and_whole_b
     dying(place, point, "bronze.readings")
     assert place.standing("bronze.readings").published == ({1, 2} if point == "committed" else {1})
     place.file("d.csv", ("south", "2026-03-07", 8.0))  # landed meanwhile: not of the run that died
-    outcome = place.run("bronze.readings")
-    if point != "committed":
-        assert (outcome.status, outcome.run, outcome.rows_in, outcome.rows_kept) == ("published", 2, 2, 1)
-        outcome = place.run("bronze.readings")
-    assert (outcome.status, outcome.run, outcome.rows_kept) == ("published", 3, 1)
+    outcome = place.run("bronze.readings")  # the run that died, and then the new file
+    told = (outcome.status, outcome.run, outcome.rows_in, outcome.rows_kept)
+    assert told == (("published", 3, 3, 2) if point == "planned" else ("published", 3, 1, 1))
     after_death_is_over(place)
 
 
@@ -516,10 +517,83 @@ def test_a_rebuild_reads_every_file_again_and_refuses_when_one_is_gone(place: Pl
     assert place.run("bronze.readings").status == "nothing"
 
 
+# -- many files, and files again -----------------------------------------------------------------------------------------
+
+
+def test_many_files_come_in_several_runs_and_a_rebuild_takes_them_in_one(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place.lake, "settings", place.lake.settings.model_copy(update={"run_files": 2}))
+    for n in range(5):
+        place.file(f"n{n}.csv", ("north", f"2026-04-0{n + 1}", 1.0), ("north", f"2026-04-0{n + 1}", "x"))
+    outcome = place.run("bronze.readings")
+    assert (outcome.status, outcome.run, outcome.rows_in, outcome.rows_kept, outcome.rows_rejected) == ("published", 4, 10, 5, 5)
+    assert [(path, run) for path, _, run, _, _ in ledger(place) if path[0] == "n"] == [(f"n{n}.csv", 2 + n // 2) for n in range(5)]
+    assert len(rejects(place, "bronze.readings")) == 6
+    assert place.run("bronze.readings").status == "nothing"
+    assert place.run("bronze.readings", full=True).run == 5
+    assert len(place.rows("bronze.readings", "row_id")) == 9
+    assert [(o.status, o.rows_kept) for o in (place.run("silver.readings"),)] == [("published", 5)]
+
+
+def test_a_replay_reads_files_again_and_their_rows_take_the_place_of_the_older_ones(place: Place) -> None:
+    assert files_to_replay(place.lake.store, "bronze.readings", "raw.readings", pattern="a*") == {"a.csv"}
+    mended = files_to_replay(place.lake.store, "bronze.readings", "raw.readings", reason="not_a_number")
+    assert mended == files_to_replay(place.lake.store, "bronze.readings", "raw.readings", reason="not_a_number:value") == {"b.csv"}
+    with pytest.raises(SourceMissing, match="with rejects for header"):
+        files_to_replay(place.lake.store, "bronze.readings", "raw.readings", reason="header")
+    place.change("schemas/raw/readings.yaml", "      formats:", "      missing: [NA]\n      formats:")
+    outcome = place.run("bronze.readings", again=Again(mended))
+    assert (outcome.status, outcome.rows_in, outcome.rows_kept, outcome.rows_rejected) == ("published", 2, 2, 0)
+    rows = place.rows("bronze.readings", "file", "edition", "line", "value")
+    assert rows == [("a.csv", 1, 2, 1.0), ("a.csv", 1, 3, 3.0), ("a.csv", 1, 4, 5.0), ("b.csv", 1, 2, 10.0), ("b.csv", 1, 3, None)]
+    assert ledger(place) == [("a.csv", 1, 1, 3, 0), ("b.csv", 1, 1, 1, 1), ("b.csv", 1, 2, 2, 0)]
+    assert counted(place.lake.store, "bronze.readings") == []
+    assert place.run("silver.readings").rows_in == 1  # the row that came back; the others are the same
+    downstream = {a: v for a, v in place.versions().items() if a.startswith("gold.")}
+    assert place.run("bronze.readings", again=Again(frozenset({"a.csv", "b.csv"}))).rows_kept == 5
+    assert place.rows("bronze.readings", "file", "edition", "line", "value") == rows
+    assert [place.run(a).status for a in ORDER[1:]] == ["nothing"] * 3
+    assert downstream == {a: v for a, v in place.versions().items() if a.startswith("gold.")}
+
+
+def test_a_replay_that_was_cut_short_is_ended_by_the_next_run_and_files_that_are_gone_keep_their_rows(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reached(point: str) -> None:
+        if point == "staged:bronze.readings":
+            raise Died
+
+    (place.root / "raw" / "readings" / "b.csv").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("lake.run.tables.reached", reached)
+        with pytest.raises(Died):
+            place.run("bronze.readings", again=Again(frozenset({"a.csv", "b.csv"})))
+    before = place.rows("bronze.readings", "file", "ordinal")
+    assert place.run("bronze.readings").status == "published"
+    assert place.rows("bronze.readings", "file", "ordinal") == before
+    assert ledger(place) == [("a.csv", 1, 1, 3, 0), ("a.csv", 1, 2, 3, 0), ("b.csv", 1, 1, 1, 1)]
+
+
 # -- slices ------------------------------------------------------------------------------------------------------------
 
 DAY_0 = date(2026, 1, 1)
 days = st.integers(0, 14).map(lambda n: DAY_0 + timedelta(n))
+
+
+def test_a_backfill_builds_the_slices_that_it_names_and_no_other(place: Place) -> None:
+    place.change("jobs/gold/daily.py", 'F.sum("value").alias("total")', '(F.sum("value") + 100).alias("total")')
+    outcome = place.run("gold.daily", again=Again(slices=("2026-03-02", "2026-03-04")))
+    assert outcome.status == "published"
+    # The 2nd, and the 3rd if it were there; the 5th does not look back on them.
+    assert [(day, total) for _, day, total, _ in daily(place)] == [
+        ("2026-03-01", 1.0),
+        ("2026-03-02", 103.0),
+        ("2026-03-05", 10.0),
+        ("2026-03-02", 105.0),
+    ]
+    rows = daily(place)
+    assert place.run("gold.daily", again=Again(slices=("2026-03-02", "2026-03-04"))).status == "published"
+    assert daily(place) == rows
+    assert place.run("gold.daily").status == "nothing"
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)
@@ -561,6 +635,11 @@ def test_slices_to_build(touched: list[int], back: str | None, built: list[int],
         return [DAY_0 + timedelta(n) for n in numbers]
 
     assert slices_to_build(set(on(touched)), on([0, 1, 2, 9]), Job("gold.x", ("silver.x",), "slice", back)) == (on(built), on(needed))
+
+
+def test_slices_that_are_asked_for_reach_no_later_ones() -> None:
+    known = [DAY_0 + timedelta(n) for n in (0, 1, 2, 9)]
+    assert slices_to_build(set(), known, Job("gold.x", ("silver.x",), "slice", "1 day"), [known[1]]) == ([known[1]], known[:2])
 
 
 def test_a_job_by_slices_needs_a_contract_that_is_partitioned_by_its_slice(place: Place) -> None:

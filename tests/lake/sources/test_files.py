@@ -7,14 +7,17 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lake.contract import Source
 from lake.errors import StoreUnreachable
-from lake.sources.files import FileEdition, discover, matcher
+from lake.sources.files import FileEdition, cut, discover, matcher
 from lake.store import Object, Store
 
 SOURCE = Source("raw.logs", "logs", "raw/logs/**", "lines", {}, ())
@@ -59,8 +62,10 @@ def test_a_copy_is_left_out_where_the_contract_says_so_and_read_when_its_bytes_a
     known: dict[str, FileEdition] = {}
     assert look(known) == [("a", 1, False), ("b", 1, True), ("c", 1, False), ("empty", 1, False), ("empty too", 1, False)]
     assert look(known) == []
+    assert [(f.path, f.edition) for f in discover(store, source, known, again={"a", "c"})] == [("a", 1), ("c", 1)]
     (folder / "0").write_text("same")  # before all in the order of names, but its bytes are held by now
     assert look(known) == [("0", 1, True)]
+    assert [(f.path, f.copy) for f in discover(store, source, known, again={"a"})] == [("a", False)]  # and none of its copies
     (folder / "a").unlink()  # its rows stay
     assert look(known) == []
     (folder / "a").write_text("mended")  # its rows go, and with them the bytes that two copies have
@@ -201,3 +206,15 @@ def test_no_folder_no_files(tmp_path: Path) -> None:
 )
 def test_patterns(pattern: str, path: str, fits: bool) -> None:
     assert matcher(pattern)(path) is fits
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans())), st.integers(1, 4), st.integers(1, 20))
+def test_files_are_cut_in_order_into_runs_that_are_small_enough(files: list[tuple[int, bool]], most: int, size: int) -> None:
+    left = [FileEdition("raw.x", str(n), 1, bytes, "", "", datetime.now(UTC), "", copy) for n, (bytes, copy) in enumerate(files)]
+    taken: list[FileEdition] = []
+    while left:
+        now, rest = cut(left, most, size)
+        read = [f.size for f in now if not f.copy]
+        assert now and len(read) <= most and (sum(read) <= size or len(read) == 1)
+        taken, left = [*taken, *now], rest
+    assert [f.path for f in taken] == [str(n) for n in range(len(files))]
