@@ -251,7 +251,7 @@ def _measured(work: _Work) -> float:
     some.rewind()
     feed.rewind()
     work.judge_seconds = (time.perf_counter() - before) / max(1, judged)
-    return float(np.mean(times[2:] or times))  # the first two allocate
+    return float(np.median(times[2:] or times))  # the first two allocate; one that waited for another process is not the machine's speed
 
 
 # --- training --------------------------------------------------------------------------------------------------------
