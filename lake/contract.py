@@ -61,7 +61,8 @@ class Source:
     """Where raw files of one source lie and how they are read: `format` names the module lake/sources/<format>.py.
 
     `copies` says what a file is whose bytes are held under another name already: `read` like any other (its path may be
-    data: a sensor, a split), or `skip`, where nothing in a path is data.
+    data: a sensor, a split), or `skip`, where nothing in a path is data. `editions` says what becomes of a file's rows
+    when it is overwritten: `replace`, the new content's take their place, or `keep`, they stand beside them.
     """
 
     address: str
@@ -71,6 +72,7 @@ class Source:
     options: Mapping[str, Any]
     fields: tuple[Column, ...]
     copies: Literal["read", "skip"] = "read"
+    editions: Literal["replace", "keep"] = "replace"
 
 
 @dataclass(frozen=True)
@@ -285,12 +287,12 @@ def _source(document: Mapping[str, Any], fields: tuple[Column, ...]) -> Source:
     location = server.get("location") or server["path"]
     said = _custom(server)
     options = said.pop("options", None) or {}
-    copies = said.pop("copies", "read")
-    if said or copies not in ("read", "skip"):
-        wrong = f"copies is {copies!r}" if copies not in ("read", "skip") else f"no customProperty {', '.join(said)}"
-        raise ValueError(f"{wrong}: a raw server has `options`, and `copies`, which is read or skip")
+    copies, editions = said.pop("copies", "read"), said.pop("editions", "replace")
+    if said or copies not in ("read", "skip") or editions not in ("replace", "keep"):
+        wrong = f"no customProperty {', '.join(said)}" if said else f"copies is {copies!r}, editions is {editions!r}"
+        raise ValueError(f"{wrong}: a raw server has `options`, `copies` (read or skip), and `editions` (replace or keep)")
     address = document["id"]
-    return Source(address, address.split(".")[1], str(location), str(server["format"]), options, fields, copies)
+    return Source(address, address.split(".")[1], str(location), str(server["format"]), options, fields, copies, editions)
 
 
 def _retention(document: Mapping[str, Any], address: str, columns: Sequence[Column]) -> timedelta | None:

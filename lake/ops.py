@@ -42,7 +42,8 @@ def append_to(store: Store, address: str, rows: Sequence[Mapping[str, Any]]) -> 
         return
     table = _opened(store, address) or _made(store, address)
     batch = pa.Table.from_pylist([dict(r) for r in rows], schema=Contract.load(address).schema)
-    write_deltalake(table, batch, mode="append")
+    older = set(batch.column_names) - {f.name for f in table.schema().fields}  # made before these columns were
+    write_deltalake(table, batch, mode="append", schema_mode="merge" if older else None)
 
 
 def made(store: Store, name: str) -> Table:
@@ -54,12 +55,16 @@ def made(store: Store, name: str) -> Table:
 
 
 def read(store: Store, name: str, filters: Sequence[tuple[str, str, Any]] = (), columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Rows of `ops.<name>` that meet all filters (`("address", "=", "silver.texts")`); empty when there is no table yet."""
+    """Rows of `ops.<name>` that meet all filters (`("address", "=", "silver.texts")`); empty when there is no table yet.
+
+    A column that the table was made without is None in each of them.
+    """
     table = _opened(store, f"ops.{name}")
     if table is None:
         return []
-    rows = table.to_pyarrow_table(filters=list(filters) or None, columns=list(columns) if columns else None)
-    return rows.to_pylist()
+    wanted, there = list(columns or Contract.load(f"ops.{name}").schema.names), {f.name for f in table.schema().fields}
+    rows = table.to_pyarrow_table(filters=list(filters) or None, columns=[c for c in wanted if c in there]).to_pylist()
+    return rows if there.issuperset(wanted) else [{**dict.fromkeys(wanted), **row} for row in rows]
 
 
 def erase(store: Store, name: str, address: str, run: int) -> None:

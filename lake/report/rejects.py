@@ -55,7 +55,7 @@ def counted(store: Store, address: str | None = None) -> list[dict[str, Any]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in ops.read(store, "rejects", [("address", "=", address)] if address else ()):
         found.setdefault(row["address"], []).append(row)
-    ledger = ops.read(store, "files", columns=["address", "source", "path", "edition", "run", "status"]) if found else []
+    ledger = ops.read(store, "files", columns=["address", "source", "path", "edition", "run", "status", "base", "begin_offset"]) if found else []
     return [row for a, rows in sorted(found.items()) for row in _counted(store, a, rows, ledger)]
 
 
@@ -65,15 +65,19 @@ def _counted(store: Store, address: str, rows: Iterable[dict[str, Any]], ledger:
     if standing.open and standing.open.full and standing.open.run in standing.published:  # it committed, and died before it could say so
         whole = standing.open.run
     runs = {run for run in standing.published if run >= whole}
-    newest: dict[str, dict[str, int]] = {}
-    for line in ledger:
+    readings: dict[str, dict[str, dict[int, Row]]] = {}
+    for line in sorted(ledger, key=lambda line: line["status"] == "read"):  # what was read counts before what was planned
         if line["address"] == address and line["status"] != "copy" and line["run"] in runs:
-            readers = newest.setdefault(line["path"], {})
-            readers[line["source"]] = max(readers.get(line["source"], 0), line["run"])
+            readings.setdefault(line["path"], {}).setdefault(line["source"], {})[line["run"]] = line
 
-    def replaced(row: Row) -> bool:  # a row of bronze, unlike a raw record, does not name its source
-        readers = [run for source, run in newest.get(row["file"], {}).items() if row["source"] in (None, source)]
-        return row["edition"] is not None and row["run"] < min(readers, default=0)
+    def replaced(row: Row) -> bool:
+        """Whether each source that has a file of that path has read that place of it again since."""
+        # a row of bronze, unlike a raw record, does not name its source
+        sources = [lines for source, lines in readings.get(row["file"], {}).items() if row["source"] in (None, source)]
+        return row["edition"] is not None and bool(sources) and all(any(read_again(row, line) for line in lines.values()) for lines in sources)
+
+    def read_again(row: Row, line: Row) -> bool:
+        return line["run"] > row["run"] and (line["base"] or 1) <= row["edition"] and (line["begin_offset"] or 0) <= (row["offset"] or 0)
 
     found = [r for r in rows if r["run"] in runs and not replaced(r)]
     key = _key(address)

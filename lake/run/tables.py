@@ -33,11 +33,13 @@ from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
 from lake.run.record import Again, Intent, Outcome, contract_hash, reached, run_row, taken_of
-from lake.sources.files import FileEdition, cut, discover
+from lake.sources.files import FileEdition, Mark, cut, discover
 from lake.table import Changes, Staged, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation, SparkSession
+
+    from lake.sources.read import Given
 
 Build = Callable[..., Any]
 
@@ -203,12 +205,23 @@ class TableRun:
         if source is None:
             raise SourceMissing(f"{address} names no place", next_step=f"add `servers` to schemas/raw/{address.split('.')[1]}.yaml")
         known = self._known(address, standing)
+        placed = {"edition", "ordinal", "offset"} <= {c.name for c in self.contract.columns}
+        if source.editions == "keep" and not placed:
+            raise ContractBroken(
+                f"{address} keeps the rows of older editions, but {self.job.writes} does not say of which edition a row is",
+                next_step=f"add edition, ordinal and offset to schemas/{self.job.writes.replace('.', '/')}.yaml",
+            )
         if not full:
             again = {path for path, f in known.items() if path in self.again.files and not f.copy}
             found = discover(self.lake.store, source, known, self._say, again)
             for path in sorted(again - {f.path for f in found}):
                 self._say(f"{path} is gone: its rows stay as they are")
-            return found
+            return found if placed else [replace(f, head=None, begins=None) for f in found]
+        if source.editions == "keep" and (older := [f.path for f in (*known.values(), *discover(self.lake.store, source, known)) if f.base > 1]):
+            raise SourceMissing(
+                f"{self.job.writes} keeps rows whose content is gone from {source.location} ({', '.join(older[:3])} ...): a rebuild would lose them",
+                next_step="keep the table as it is, or write `editions: replace` into the raw contract",
+            )
         found = discover(self.lake.store, source, {}, self._say)
         if gone := sorted({f.path for f in known.values() if not f.copy} - {f.path for f in found}):
             raise SourceMissing(
@@ -226,7 +239,7 @@ class TableRun:
         rows = ops.read(self.lake.store, "files", [("source", "=", address), ("address", "=", self.job.writes), ("status", "in", ["read", "copy"])])
         known: dict[str, FileEdition] = {}
         for row in sorted((r for r in rows if r["run"] not in standing.undone), key=lambda r: (r["edition"], r["at"])):
-            known[row["path"]] = replace(_edition(row, ""), copy=row["status"] == "copy")
+            known[row["path"]] = replace(_edition(row, ""), copy=row["status"] == "copy", head=None, begins=None)
         return known
 
     def _read_before(self) -> set[str]:
@@ -242,6 +255,9 @@ class TableRun:
 
     def _ledger_row(self, f: FileEdition, status: str, run: int, rows: int | None = None, rejected: int | None = None) -> dict[str, Any]:
         mine = {"source": f.source, "path": f.path, "edition": f.edition, "size": f.size, "etag": f.etag, "sha256": f.sha256, "modified": f.modified}
+        mine |= {"base": f.base, "head": f.head}
+        for name, mark in (("begin", f.begins), ("open", f.open)):
+            mine |= {f"{name}_ordinal": mark.ordinal if mark else None, f"{name}_offset": mark.offset if mark else None}
         return mine | {"status": status, "address": self.job.writes, "run": run, "at": ops.now(), "rows": rows, "rejected": rejected}
 
     def _stale(self, standing: ops.Standing) -> str:
@@ -304,14 +320,18 @@ class TableRun:
         watched = records.observe(seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"))
         good = watched.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
         before = self._read_before() if any(v.get("again") for v in intent.inputs.values()) else set[str]()
-        again = sorted({f.path for f in intent.files if f.edition > 1 or f.path in before})
+        again = [f for f in intent.files if f.head is not None or f.edition > f.base or f.path in before]
+
+        def touched(current: DataFrame) -> DataFrame | None:
+            return _read_anew(current, again, counts.value, self.contract.key)
+
         return _Built(
             self._call([good], intent),
             replace="true" if intent.full else None,
             records=records,
             seen=seen,
             counts=counts,
-            touched=None if intent.full or not again else lambda current: current.where(F.col("file").isin(again)).select(*self.contract.key),
+            touched=None if intent.full or not again else touched,
         )
 
     def _from_rows(self, spark: SparkSession, intent: Intent, tables: Sequence[str], changes: Mapping[str, Changes | None]) -> _Built:
@@ -391,7 +411,7 @@ class TableRun:
                 self._write_rejects(spark, intent, _problem_rows(built.records.where(F.col("_problem").isNotNull())))
         if rejected:
             self._write_rejects(spark, intent, _rejected_rows(tagged.where(F.size(REASONS) > 0), self.contract, REASONS))
-        by_file = self._reconciled(intent, staged, dict(built.counts.value)) if built.counts is not None else {}
+        by_file = self._reconciled(intent, staged, dict(built.counts.value)) if built.counts is not None else ()
         self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + problems:,}; judging")
         emptied = staged.rows == 0 and built.replace == "true" and self.table.snapshot().rows > 0
         verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + problems, emptied=emptied)
@@ -422,8 +442,8 @@ class TableRun:
                 next_step=f"take filters and joins out of {self.step.path}",
             )
 
-    def _reconciled(self, intent: Intent, staged: Staged, records: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-        """(rows, rejects) of each file of the run: together they are the records that its reader gave.
+    def _reconciled(self, intent: Intent, staged: Staged, given: Mapping[str, Given]) -> list[_ReadFile]:
+        """What became of each file of the run: its rows and rejects together are the records that its reader gave.
 
         Raises:
             RunFailed: of some file they are more or fewer.
@@ -433,14 +453,17 @@ class TableRun:
         paths = [store.arrow_path(f"{self.table.uri}/{unquote(f['path'])}") for f in staged.files]
         columns = pa_dataset.ParquetFileFormat(dictionary_columns={"file"})
         rows = _by_file(pa_dataset.dataset(paths, filesystem=store.arrow(), format=columns).to_batches(columns=["file"])) if paths else {}
-        found = {f.path: (rows.get(f.path, 0), rejected.get(f.path, 0)) for f in intent.files}
-        for path, (kept, away) in found.items():
-            if kept + away != records.get(path):
+        found: list[_ReadFile] = []
+        for f in intent.files:
+            kept, away = rows.get(f.path, 0), rejected.get(f.path, 0)
+            gave = given.get(f.path)
+            if gave is None or kept + away != gave.records:
                 raise RunFailed(
-                    f"{self.job.writes}: {path} does not reconcile: its reader gave {records.get(path, 0):,} records, "
+                    f"{self.job.writes}: {f.path} does not reconcile: its reader gave {gave.records if gave else 0:,} records, "
                     f"and {kept:,} rows and {away:,} rejects came of them",
                     next_step=f"bronze keeps one row a record: mend {self.step.path}; nothing of this run is visible",
                 )
+            found.append(_ReadFile(replace(f, begins=gave.begins if f.head is not None else None, open=gave.open), kept, away))
         return found
 
     def _write_rejects(self, spark: SparkSession, intent: Intent, rows: DataFrame) -> None:
@@ -465,17 +488,30 @@ class TableRun:
         self._event(intent, "published", outcome=outcome)
         return outcome
 
-    def _close_files(self, run: int, files: Sequence[FileEdition], figures: Mapping[str, tuple[int, int]] | None = None) -> None:
-        """Write the files of a published run into the ledger as read, with what became of each: (rows, rejects) by path."""
-        read = [("address", "=", self.job.writes), ("run", "=", run), ("status", "=", "read")]
-        if not files or ops.read(self.lake.store, "files", read, columns=["run"]):  # written already by the process that died before the last line
+    def _close_files(self, run: int, files: Sequence[FileEdition], read: Sequence[_ReadFile] = ()) -> None:
+        """Write the files of a published run into the ledger as read, with what became of each."""
+        told = [("address", "=", self.job.writes), ("run", "=", run), ("status", "=", "read")]
+        if not files or ops.read(self.lake.store, "files", told, columns=["run"]):  # written already by the process that died before the last line
             return
-        if figures is None:
-            # The filter reads only the data files whose statistics say that they may hold one of these.
-            mine = self.table.delta().to_pyarrow_table(columns=["file"], filters=[("file", "in", [f.path for f in files])])
-            rows, rejected = _by_file(mine.to_batches()), self._rejects_by_file(run)
-            figures = {f.path: (rows.get(f.path, 0), rejected.get(f.path, 0)) for f in files}
-        ops.append(self.lake.store, "files", [self._ledger_row(f, "read", run, *figures[f.path]) for f in files])
+        ops.append(self.lake.store, "files", [self._ledger_row(f.file, "read", run, f.rows, f.rejected) for f in read or self._read_by(run, files)])
+
+    def _read_by(self, run: int, files: Sequence[FileEdition]) -> list[_ReadFile]:
+        """What became of the files of a run whose process died at its end: by the table and the rejects, where its readers can't be asked."""
+        columns = [c for c in ("file", "edition", "offset") if c in {c.name for c in self.contract.columns}]
+        # The filter reads only the data files whose statistics say that they may hold one of these.
+        mine = self.table.delta().to_pyarrow_table(columns=columns, filters=[("file", "in", [f.path for f in files])])
+        if "edition" in columns:  # not those that an earlier edition left there
+            these = pa.table({"file": [f.path for f in files], "edition": pa.array([f.edition for f in files], pa.int32())})
+            mine = mine.join(these, ["file", "edition"], join_type="inner")
+        rows, rejected = _by_file(mine.to_batches()), self._rejects_by_file(run)
+        begin = {f.path: f.size for f in files}  # of files that have grown: the first byte of which anything came
+        if any(f.head is not None for f in files):
+            rejects = ops.read(self.lake.store, "rejects", [("address", "=", self.job.writes), ("run", "=", run)], columns=["file", "offset"])
+            first = mine.group_by("file").aggregate([("offset", "min")]).rename_columns({"offset_min": "offset"})
+            for place in (*first.to_pylist(), *rejects):
+                begin[place["file"]] = min(place["offset"] or 0, begin.get(place["file"], 0))
+        marks = {f.path: Mark(f.begins.ordinal, begin[f.path]) if f.begins is not None else None for f in files}
+        return [_ReadFile(replace(f, begins=marks[f.path]), rows.get(f.path, 0), rejected.get(f.path, 0)) for f in files]
 
     def _rejects_by_file(self, run: int) -> Counter[str]:
         """Rejects of each file; those that a slower driver with the same intent wrote as well count once."""
@@ -507,12 +543,21 @@ class TableRun:
 
 
 @dataclass(frozen=True, slots=True)
+class _ReadFile:
+    """What became of a raw file: the rows and rejects that a run made of it."""
+
+    file: FileEdition
+    rows: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Figures:
-    """What the gate saw: rows that came in, rows set aside, (rows, rejects) by raw file, and its warnings."""
+    """What the gate saw: rows that came in, rows set aside, what became of each raw file, and its warnings."""
 
     rows_in: int
     rejected: int
-    by_file: Mapping[str, tuple[int, int]]
+    by_file: Sequence[_ReadFile]
     message: str
 
 
@@ -524,8 +569,8 @@ class _Built:
     replace: str | None = None
     records: DataFrame | None = None
     seen: Observation | None = None
-    counts: Any = None  # of records by file: an accumulator that the readers fill
-    touched: Callable[[DataFrame], DataFrame] | None = None
+    counts: Any = None  # what each file gave: an accumulator that the readers fill
+    touched: Callable[[DataFrame], DataFrame | None] | None = None  # of the table as it is: asked when all is staged
 
     def carried(self, spark: SparkSession, table: Table, transaction: Any) -> DataFrame | None:
         """Rows that share a data file with a touched key but are not touched themselves: they are written again beside the new ones.
@@ -538,7 +583,10 @@ class _Built:
 
         key = list(table.contract.key)
         current = table.read(spark, int(transaction.snapshot().version()))
-        keys = self.touched(current).distinct()
+        touched = self.touched(current)
+        if touched is None:
+            return None
+        keys = touched.distinct()
         files = [
             r[0]
             for r in current.select(*key, F.col("_metadata.file_name").alias("_file"))
@@ -552,6 +600,24 @@ class _Built:
         inside = ", ".join(f"'{f}'" for f in sorted(files))
         object.__setattr__(self, "replace", f"element_at(split(path, '/'), -1) in ({inside})")
         return current.where(F.col("_metadata.file_name").isin(files)).join(keys, key, "left_anti")
+
+
+def _read_anew(current: DataFrame, files: Sequence[FileEdition], given: Mapping[str, Given], key: Sequence[str]) -> DataFrame | None:
+    """Keys of the rows that a run's files had in the table and have no more, or otherwise; None where only new bytes were read."""
+    from pyspark.sql import functions as F
+
+    bounds: list[tuple[str, int, int]] = []  # path, and the edition and ordinal from which its rows are replaced
+    for f in files:
+        begins = given[f.path].begins
+        if f.head is None or begins.offset < f.head:
+            bounds.append((f.path, f.base, begins.ordinal if f.head is not None else 0))
+    if not bounds:
+        return None
+    mine = current.where(F.col("file").isin([path for path, _, _ in bounds]))
+    if any((base, ordinal) != (1, 0) for _, base, ordinal in bounds):
+        per_file = current.sparkSession.createDataFrame(bounds, "file string, _base int, _first bigint")
+        mine = mine.join(F.broadcast(per_file), "file").where("edition >= _base and ordinal >= _first")
+    return mine.select(*key)
 
 
 def _together(one: Outcome, more: Outcome) -> Outcome:
@@ -623,7 +689,11 @@ def _rejected_rows(rows: DataFrame, contract: Contract, reasons: str) -> DataFra
 
 def _edition(row: Mapping[str, Any], uri: str) -> FileEdition:
     modified: datetime = row["modified"]
-    return FileEdition(row["source"], row["path"], row["edition"], row["size"], row["etag"], row["sha256"], modified, uri)
+    marks = [None if row[f"{name}_offset"] is None else Mark(row[f"{name}_ordinal"], row[f"{name}_offset"]) for name in ("begin", "open")]
+    return FileEdition(
+        row["source"], row["path"], row["edition"], row["size"], row["etag"], row["sha256"], modified, uri,
+        base=row["base"] or 1, head=row["head"], begins=marks[0], open=marks[1],
+    )  # fmt: skip
 
 
 def _run_failed(step: Step, error: Exception, *, full: bool) -> LakeError:

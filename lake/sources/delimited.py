@@ -43,13 +43,21 @@ def records(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str],
     return (Record(*row) for row in rows(stream, options, fields, path) if row[0] != NO_RECORD)
 
 
-def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "") -> Iterator[Row]:
-    """The same as plain tuples, and the header before them, as NO_RECORD; a file's path tells nothing of its rows in this format."""
+def looks_ahead(options: Mapping[str, Any]) -> int:
+    """Bytes before a file's end in which a record set aside may be a good one when more bytes come: the quote that it opens may close."""
+    return 0 if options.get("quote", '"') is None else LOOK_AHEAD
+
+
+def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row]:
+    """The same as plain tuples, and the header before them, as NO_RECORD; `resumed` at a record further down, there is none.
+
+    A file's path tells nothing of its rows in this format.
+    """
     check_options(options, ("delimiter", "quote", "header", "trailing"), "format delimited")
     delimiter = _character(options.get("delimiter", ","), "delimiter")
     quote = None if options.get("quote", '"') is None else _character(options.get("quote", '"'), "quote")
     trailing = int(options.get("trailing", 0))
-    header, top = _header(options.get("header", True), fields, trailing), True
+    header, top = _header(options.get("header", True), fields, trailing), not resumed
     width, wanted = len(fields), len(fields) + trailing
     nothing: tuple[str | None, ...] = (None,) * width
 

@@ -5,6 +5,10 @@ under two names are two files (unless the contract says `copies: skip`: then the
 until their bytes are held nowhere else), other bytes under the same name are the next edition, and a touched file with the
 same bytes is nothing new. Empty files are no copies of each other.
 
+A file has grown when it begins with all the bytes of its last edition: then only what follows them is new, and where its
+format allows, only that is parsed (`begins`). Any other change makes another content: its rows take the place of the
+older ones, or stand beside them where the contract says `editions: keep` (`base`).
+
 A file that grows while we look (a server's live log) is taken as it stood when it was listed: its first `size` bytes are
 hashed, and no more of it is read. What comes after them makes its next edition.
 """
@@ -27,8 +31,20 @@ ASKED_AT_ONCE = 16  # a HEAD takes some 10 ms: 100,000 new objects take a minute
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A record of a file at which reading can begin: its ordinal, and the byte where it begins."""
+
+    ordinal: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileEdition:
-    """One content of one file: what a run reads, and what the ledger keeps."""
+    """One content of one file: what a run reads, and what the ledger keeps.
+
+    Of a file that has grown, the first `head` bytes have been read under an earlier edition, and reading begins at the
+    record `begins`; both are None where all of it is read. `open` is the first record that bytes to come may still change.
+    """
 
     source: str
     path: str
@@ -39,6 +55,10 @@ class FileEdition:
     modified: datetime
     uri: str
     copy: bool = False  # its bytes are held under another name: nothing of it is read
+    base: int = 1  # the edition in which this content began; rows of older ones are not its own (`editions: keep`)
+    head: int | None = None
+    begins: Mark | None = None
+    open: Mark | None = None
 
 
 def discover(
@@ -50,7 +70,7 @@ def discover(
 ) -> list[FileEdition]:
     """Files that are new, or changed since their last edition in `known` (by path); in the order of their paths.
 
-    Those whose path is in `again` come in any case, under the edition that they have.
+    Those whose path is in `again` come in any case, whole, under the edition that they have.
 
     Where the source says `copies: skip`, what is only a copy comes as one. A copy in `known` comes to be read when no other
     file holds its bytes any more, or the source says so no more.
@@ -78,17 +98,32 @@ def discover(
         elif say is not None:
             name = place.key_uri(f.key).encode(errors="backslashreplace").decode()
             say(f"{name} is left out: its name is not UTF-8; give it another one")
+    keep = source.editions == "keep"
+
+    def head(f: Object) -> int:
+        """Bytes that the last edition had, if it matters whether this one begins with them."""
+        last = known.get(f.key)
+        if last is None or not (keep or (last.open is not None and f.key not in again)):
+            return 0
+        return last.size if last.size < f.size else 0
+
     with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
-        hashes = list(threads.map(lambda f: _sha256(place, f), found))
+        hashes = list(threads.map(lambda f: _sha256(place, f, head(f)), found))
     editions: list[FileEdition] = []
-    for f, sha256 in zip(found, hashes, strict=True):
+    for f, (sha256, first) in zip(found, hashes, strict=True):
         last = known.get(f.key)
         if sha256 is None:
             if say is not None:
                 say(f"{place.key_uri(f.key)} changed while it was looked at: left for the next run")
         elif last is None or last.sha256 != sha256 or f.key in again:
             number = last.edition + (last.sha256 != sha256) if last else 1
-            editions.append(FileEdition(source.address, f.key, number, f.size, f.etag, sha256, f.modified, place.key_uri(f.key)))
+            edition = FileEdition(source.address, f.key, number, f.size, f.etag, sha256, f.modified, place.key_uri(f.key))
+            grown = last is not None and first == last.sha256
+            if keep and last is not None:
+                edition = replace(edition, base=last.base if grown or last.sha256 == sha256 else number)
+            if grown and last is not None and f.key not in again and last.open is not None and last.base == edition.base:
+                edition = replace(edition, head=last.size, begins=last.open)
+            editions.append(edition)
     left = [f for f in known.values() if f.copy] and {f.key for f in listed} - {f.path for f in editions}
     waiting = [replace(f, uri=place.key_uri(f.path), copy=False) for f in known.values() if f.copy and f.path in left]
     return _copies_told(editions, waiting, known) if source.copies == "skip" else [*waiting, *editions]
@@ -175,26 +210,32 @@ def _is_text(key: str) -> bool:
     return True
 
 
-def _sha256(place: Store, listed: Object) -> str | None:
-    """Hash of the bytes that were listed; None when others lie there by now."""
+def _sha256(place: Store, listed: Object, head: int = 0) -> tuple[str | None, str | None]:
+    """Hash of the bytes that were listed, None when others lie there by now; and that of the first `head` of them, if asked."""
+    told, most = "", listed.size
     if place.on_s3:
         now = place.stat(listed.key)
         if now is None or not _holds(place, now, listed):
-            return None
-        if now.sha256:
-            return now.sha256
-    hashed, left, uri = hashlib.sha256(), listed.size, place.key_uri(listed.key)
+            return None, None
+        if now.sha256 and not head:
+            return now.sha256, None
+        told, most = now.sha256, head if now.sha256 else most
+    hashed, size, first, uri = hashlib.sha256(), 0, None, place.key_uri(listed.key)
     try:
-        with place.arrow().open_input_stream(place.arrow_path(uri), compression=None) as stream:
-            while left and (block := stream.read(min(left, 1024 * 1024))):
-                hashed.update(block)
-                left -= len(block)
+        if most:
+            with place.arrow().open_input_stream(place.arrow_path(uri), compression=None) as stream:
+                while size < most and (block := stream.read(min((head if size < head else most) - size, 1024 * 1024))):
+                    hashed.update(block)
+                    size += len(block)
+                    if size == head:
+                        first = hashed.hexdigest()
         now = place.stat(listed.key)
     except FileNotFoundError:
-        return None
+        return None, None
     except OSError as error:
         raise StoreUnreachable(f"{uri} can't be read: {error}", next_step="give this user (or these keys) the right to read it") from error
-    return hashed.hexdigest() if not left and now is not None and _holds(place, now, listed) else None
+    whole = size == most and now is not None and _holds(place, now, listed)
+    return ((told or hashed.hexdigest()) if whole else None), first
 
 
 def _holds(place: Store, now: Object, listed: Object) -> bool:

@@ -40,8 +40,13 @@ def records(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str],
     return (Record(*row) for row in rows(stream, options, fields, path))
 
 
-def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "") -> Iterator[Row]:
-    """The same as plain tuples."""
+def looks_ahead(options: Mapping[str, Any]) -> int | None:
+    """0: of a file that grows only the last record may change; None: where a year follows from all records before, it is read whole."""
+    return None if options.get("year") else 0
+
+
+def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row]:
+    """The same as plain tuples; `resumed` at a record further down changes nothing here."""
     check_options(options, ("begins", "pattern", "year"), "format lines")
     encoding = str(options.get("encoding", "utf-8"))
     begins = options.get("begins")

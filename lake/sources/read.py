@@ -18,6 +18,9 @@ A compressed file that can't be unpacked to its end, or has other bytes behind i
 would count as all of it. (A zstd file that was written without checksums can't show that its bytes have changed.) What a
 store can't give us is no fault of the file: the run ends, and the next one reads it.
 
+Of a file that has grown, only what its last edition left open is parsed, where the format allows it (its module says how
+far before a file's end bytes to come may still change a record: `looks_ahead`). All of its bytes pass by and are hashed.
+
 What comes out is reconciled with what went in: while a file's bytes pass, its line ends are counted apart from its reader,
 and the records (and the header) have to hold exactly that many lines, each line one of them.
 """
@@ -34,6 +37,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -41,7 +45,7 @@ import pyarrow as pa
 
 from lake.contract import Column, Source
 from lake.errors import ContractBroken, FileChanged, RunFailed, StoreUnreachable
-from lake.sources.files import COMPRESSED, FileEdition, place_of
+from lake.sources.files import COMPRESSED, FileEdition, Mark, place_of
 from lake.sources.records import BOM, NO_RECORD, Row
 from lake.store import Store
 
@@ -59,21 +63,33 @@ UNPACKED_FREE = 64 * 1024**2  # bytes in which no ratio is asked for: a small fi
 _BLOCK = 1024 * 1024
 _INT = 2**31 - 1
 
-_Rows = Callable[[BinaryIO, Mapping[str, Any], Sequence[str], str], Iterator[Row]]
+_Rows = Callable[..., Iterator[Row]]  # (stream, options, fields, path), and resumed=True at a record further down
+
+
+_TOP = Mark(0, 0)
+
+
+@dataclass(slots=True)
+class Given:
+    """What reading a file gave: how many records, where they begin, and the first one that bytes to come may still change."""
+
+    records: int = 0
+    begins: Mark = _TOP
+    open: Mark | None = None
 
 
 def counting(spark: SparkSession) -> Any:
-    """An accumulator where `read` leaves how many records each file gave, by path: its value is a dict[str, int]."""
-    return spark.sparkContext.accumulator(dict[str, int](), cast(Any, _Counts()))
+    """An accumulator where `read` leaves what each file gave, by path: its value is a dict[str, Given]."""
+    return spark.sparkContext.accumulator(dict[str, Given](), cast(Any, _Counts()))
 
 
 class _Counts:
     """How counts of several tasks come together, as Spark's AccumulatorParam; a task that ran twice says the same twice."""
 
-    def zero(self, value: dict[str, int]) -> dict[str, int]:
+    def zero(self, value: dict[str, Given]) -> dict[str, Given]:
         return {}
 
-    def addInPlace(self, value1: dict[str, int], value2: dict[str, int]) -> dict[str, int]:
+    def addInPlace(self, value1: dict[str, Given], value2: dict[str, Given]) -> dict[str, Given]:
         value1.update(value2)
         return value1
 
@@ -85,7 +101,7 @@ def read(spark: SparkSession, files: Sequence[FileEdition], source: Source, stor
     `not_a_number:<field>` and its like when a cell can't be cast (`out_of_range:<field>` when it is a number that the type
     can't hold), `unreadable:<why>` for a damaged archive and `header` for a file whose columns are others: these two are
     one row for the whole file, and nothing else of it is read. `_raw` holds the record's bytes where there is a problem.
-    `counts` (see `counting`) gets the number of these rows of each file when the DataFrame is computed.
+    `counts` (see `counting`) gets what each file gave when the DataFrame is computed.
 
     Raises:
         ContractBroken: no such format, or options that nobody reads.
@@ -123,13 +139,10 @@ class _Task:
         for batch in ids:
             for group in batch.column(0).to_pylist():
                 for file in self.groups[group]:
-                    opened = partial(_opened, files, self.place.arrow_path(file.uri))
-                    found = 0
-                    for read in _batches(file, opened, rows, self.options, self.names, schema):
-                        found += read.num_rows
-                        yield read
+                    opened, given = partial(_opened, files, self.place.arrow_path(file.uri)), Given()
+                    yield from _batches(file, opened, rows, self.options, self.names, schema, given)
                     if self.counts is not None:
-                        self.counts.add({file.path: found})
+                        self.counts.add({file.path: given})
 
 
 def _batches(
@@ -139,36 +152,103 @@ def _batches(
     options: Mapping[str, Any],
     names: Sequence[str],
     schema: pa.Schema,
+    given: Given | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of one file; its size and hash are compared with the edition's when its last byte has been read."""
+    """Batches of one file; its size and hash are compared with the edition's when its last byte has been read.
+
+    Of a file that has grown come the records that its last edition did not have, or had otherwise. `given` gets what came.
+    """
+    given = given or Given()
     # A damaged archive is known before its first record is given on: else a part of it would count as the whole.
     lines: _LineEnds | None = None
     if file.path.endswith(COMPRESSED):
         damage, lines = _damage(file, opened, _most_unpacked(file.size, options))
         if damage:
             whole: Row = (0, 1, 0, min(file.size, _INT), 0, (None,) * len(names), f"unreadable:{damage}", b"")
+            given.records = 1
             yield _batch([whole], file, schema)
             return
     waiting, held, accounted, problem = list[Row](), 0, 0, None
-    with closing(_Checked(opened(), file.size)) as checked:
+    follow = _Open(file, rows, options)
+    with closing(_Checked(opened(), file.size, file.head or 0)) as checked:
         content = _unpacked(file.path if file.size else "", checked)  # held by name: a buffered reader that is collected closes what lies below it
-        for row in rows(content, options, names, file.path):
+        found = rows(content, options, names, file.path)
+        if file.begins is not None:
+            accounted = _passed(content, file.begins.offset)
+            found = _moved(rows(content, options, names, file.path, resumed=True), file.begins, accounted)
+        known, same = file.head or 0, list[Row]()  # what ends within these bytes has been read before
+        for row in found:
             if row[1] != accounted + 1:
                 raise _unaccounted(file, f"a record begins at line {row[1]}, where line {accounted + 1} is to come")
             accounted, problem = accounted + row[4], row[6]
             if row[0] == NO_RECORD:
                 continue
+            follow.past(row)
+            if known and row[2] + row[3] < known:
+                same.append(row)
+                continue
+            # A last line that had no end may have made another record of itself, and of those before it.
+            waiting += same if known and not checked.head_ends_line else ()
             waiting.append(row)
+            if known:
+                given.begins, known = Mark(waiting[0][0], waiting[0][2]), 0
             held += len(row[7])
             if len(waiting) >= BATCH_ROWS or held >= BATCH_BYTES:
+                given.records += len(waiting)
                 yield _batch(waiting, file, schema)
                 waiting, held = [], 0
         checked.must_be(file)
         lines = lines or checked.lines
     if problem != "header" and accounted != lines.count:
         raise _unaccounted(file, f"it has {lines.count:,} lines, and its records hold {accounted:,}")
+    if known:  # no record goes on behind them
+        waiting = same if not checked.head_ends_line else waiting
+        given.begins = Mark(waiting[0][0], waiting[0][2]) if waiting else Mark(follow.ordinal + 1, file.size)
+    given.open = follow.mark
+    given.records += len(waiting)
     if waiting:
         yield _batch(waiting, file, schema)
+
+
+class _Open:
+    """The first record of a file that bytes to come may still change: its last one, or one set aside so near to the end that its reader met it."""
+
+    def __init__(self, file: FileEdition, rows: _Rows, options: Mapping[str, Any]) -> None:
+        asked = getattr(importlib.import_module(rows.__module__), "looks_ahead", None)
+        self._ahead: int | None = None if asked is None or file.path.endswith(COMPRESSED) else asked(options)
+        self._size, self._first, self._last, self.ordinal = file.size, None, None, -1
+
+    def past(self, row: Row) -> None:
+        """A record has come, in file order."""
+        self.ordinal = row[0]
+        if self._ahead is None or self._first is not None:
+            return
+        if row[6] == "header" or row[7].startswith(BOM):  # a whole file; a mark that would be taken for the file's own
+            self._ahead = None
+            return
+        self._last = Mark(row[0], row[2])
+        if row[6] is not None and self._ahead and row[2] + row[3] + self._ahead > self._size:
+            self._first = self._last
+
+    @property
+    def mark(self) -> Mark | None:
+        """None where it can't be told, or is the first of all: what grows is read as a whole."""
+        mark = self._first or self._last
+        return None if self._ahead is None or mark is None or mark.ordinal == 0 else mark
+
+
+def _passed(content: BinaryIO, size: int) -> int:
+    """Read the first bytes of a file and return the lines that end in them."""
+    lines = 0
+    while size and (block := content.read(min(size, _BLOCK))):
+        lines, size = lines + block.count(b"\n"), size - len(block)
+    return lines
+
+
+def _moved(rows: Iterator[Row], begins: Mark, lines: int) -> Iterator[Row]:
+    """Rows of a part of a file by their places in the whole of it."""
+    for row in rows:
+        yield (row[0] if row[0] == NO_RECORD else row[0] + begins.ordinal, row[1] + lines, row[2] + begins.offset, *row[3:])
 
 
 def _unaccounted(file: FileEdition, what: str) -> RunFailed:
@@ -229,8 +309,9 @@ def _damage(file: FileEdition, opened: Callable[[], BinaryIO], most: int) -> tup
 class _Checked(io.RawIOBase):
     """The first `size` bytes of a stream, counted and hashed while they pass, and their line ends counted."""
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
+    def __init__(self, stream: BinaryIO, size: int, head: int = 0) -> None:
         self._stream, self._hash, self._size, self._most, self.lines = stream, hashlib.sha256(), 0, size, _LineEnds()
+        self._head, self.head_ends_line = head, False  # whether the first `head` bytes end with a line end, once they have passed
 
     def readable(self) -> bool:
         return True
@@ -242,6 +323,8 @@ class _Checked(io.RawIOBase):
             raise StoreUnreachable(f"a raw file can't be read on: {error}", next_step="run again: nothing of this run is visible") from error
         self._hash.update(block)
         self.lines.pass_by(block)
+        if self._size < self._head <= self._size + len(block):
+            self.head_ends_line = block[self._head - self._size - 1] == 10
         self._size += len(block)
         buffer[: len(block)] = block
         return len(block)
@@ -317,8 +400,8 @@ def _batch(rows: Sequence[Row], file: FileEdition, schema: pa.Schema) -> pa.Reco
         lengths = tuple(min(length, _INT) for length in lengths)
     n = len(rows)
     columns = (ordinals, lines, offsets, lengths, *zip(*fields, strict=True), problems, raws)
-    arrays = [pa.repeat(pa.scalar(v, f.type), n) for v, f in zip((file.path, file.edition, file.sha256), schema, strict=False)]
-    arrays += [pa.array(values, field.type) for values, field in zip(columns, list(schema)[3:], strict=True)]
+    arrays = [pa.repeat(pa.scalar(v, f.type), n) for v, f in zip((file.base, file.path, file.edition, file.sha256), schema, strict=False)]
+    arrays += [pa.array(values, field.type) for values, field in zip(columns, list(schema)[4:], strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -326,6 +409,7 @@ def _schema(width: int) -> pa.Schema:
     text, long = pa.string(), pa.int64()
     return pa.schema(
         [
+            ("_base", pa.int32()),
             ("file", text),
             ("edition", pa.int32()),
             ("sha256", text),
@@ -341,7 +425,7 @@ def _schema(width: int) -> pa.Schema:
 
 def _ddl(width: int) -> str:
     cells = "".join(f"cell{i} string, " for i in range(width))
-    origin = "file string, edition int, sha256 string, ordinal bigint, line bigint, `offset` bigint, length int"
+    origin = "_base int, file string, edition int, sha256 string, ordinal bigint, line bigint, `offset` bigint, length int"
     return f"{origin}, {cells}_problem string, _raw binary"
 
 
@@ -357,7 +441,9 @@ def _typed(found: DataFrame, source: Source) -> DataFrame:
         if wrong is not None:
             problems.append(F.when(text.isNotNull() & value.isNull(), F.concat(wrong, F.lit(f":{column.name}"))))
     problem = F.nullif(F.concat_ws(";", *problems), F.lit(""))
-    row_id = F.substring(F.sha2(F.concat_ws("\x1f", F.lit(source.name), F.col("file"), F.col("ordinal").cast("string")), 256), 1, 32)
+    # A content that stands beside older ones of its file has ids of its own: concat_ws leaves out what is null.
+    base = F.when(F.col("_base") > 1, F.col("_base").cast("string"))
+    row_id = F.substring(F.sha2(F.concat_ws("\x1f", F.lit(source.name), F.col("file"), base, F.col("ordinal").cast("string")), 256), 1, 32)
     return found.select(
         row_id.alias("row_id"),
         *ORIGIN[1:],

@@ -136,6 +136,73 @@ def test_a_file_that_was_touched_or_emptied_of_changes_is_nothing_new(place: Pla
     assert place.versions() == before
 
 
+def grow(place: Place, name: str, text: str) -> None:
+    with (place.root / "raw" / "readings" / name).open("a", newline="") as file:
+        file.write(text)
+
+
+def test_of_a_file_that_grew_only_its_new_rows_come_and_all_else_stands(place: Place) -> None:
+    before = files(place, "bronze.readings")
+    grow(place, "b.csv", "south,2026-03-06,7.0\nsouth,2026-03-06,y\n")
+    outcome = place.run("bronze.readings")
+    assert (outcome.status, outcome.rows_in, outcome.rows_kept, outcome.rows_rejected) == ("published", 2, 1, 1)
+    assert before < files(place, "bronze.readings")  # no file of old rows is written again
+    b = [r for r in place.rows("bronze.readings", "file", "edition", "ordinal", "line", "value") if r[0] == "b.csv"]
+    assert b == [("b.csv", 1, 0, 2, 10.0), ("b.csv", 2, 2, 4, 7.0)]
+    assert [r[2] for r in rejects(place, "bronze.readings")] == [3, 5]
+    assert sorted(r["line"] for r in counted(place.lake.store, "bronze.readings")) == [3, 5]
+    assert ledger(place)[-1] == ("b.csv", 2, 2, 1, 1)
+    # A last line without its end is another record when it goes on; the one set aside before it is as it was.
+    grow(place, "b.csv", "south,2026-03-06,1")
+    assert place.run("bronze.readings").rows_kept == 1
+    grow(place, "b.csv", "5.5\n")
+    outcome = place.run("bronze.readings")
+    assert (outcome.rows_in, outcome.rows_kept) == (1, 1)
+    b = [r[1:] for r in place.rows("bronze.readings", "file", "edition", "ordinal", "line", "value") if r[0] == "b.csv"]
+    assert b == [(1, 0, 2, 10.0), (2, 2, 4, 7.0), (4, 4, 6, 15.5)]
+    assert sorted(r["line"] for r in counted(place.lake.store, "bronze.readings")) == [3, 5]
+    grown = place.rows("bronze.readings", "row_id", "file", "ordinal", "line", "offset", "length", "value")
+    assert {o.status for o in place.night().values()} <= {"published", "nothing"}
+    assert place.run("bronze.readings", full=True).status == "published"
+    assert place.rows("bronze.readings", "row_id", "file", "ordinal", "line", "offset", "length", "value") == grown
+    assert sorted(r["line"] for r in counted(place.lake.store, "bronze.readings")) == [3, 5]
+
+
+@pytest.mark.parametrize("point", ["planned", "staged", "committed"])
+def test_a_run_over_a_file_that_grew_is_ended_by_the_next_one(point: str, place: Place, dying: Callable[[Place, str, str], None]) -> None:
+    grow(place, "b.csv", "south,2026-03-06,7.0\nsouth,2026-03-06,y\nsouth,2026-03-06,1")
+    place.run("bronze.readings")
+    grow(place, "b.csv", "5.5\nsouth,2026-03-06,z\n")
+    dying(place, point, "bronze.readings")
+    grow(place, "b.csv", "south,2026-03-07,8.0\n")
+    assert place.run("bronze.readings").status == "published"
+    b = [r[1:] for r in place.rows("bronze.readings", "file", "edition", "ordinal", "value") if r[0] == "b.csv"]
+    # Where a reader of the run that died could go on was in its memory: books that were finished later leave the whole to be read.
+    editions = (4, 4, 4, 4) if point == "committed" else (1, 2, 3, 4)
+    assert b == list(zip(editions, (0, 2, 4, 6), (10.0, 7.0, 15.5, 8.0), strict=True))
+    assert sorted(r["line"] for r in counted(place.lake.store, "bronze.readings")) == [3, 5, 7]
+    assert place.run("bronze.readings").status == "nothing"
+
+
+def test_rows_of_an_overwritten_file_stand_beside_the_new_ones_where_the_contract_keeps_editions(place: Place) -> None:
+    place.change("schemas/raw/readings.yaml", "  customProperties:\n", "  customProperties:\n  - property: editions\n    value: keep\n")
+    place.file("b.csv", ("south", "2026-03-06", 7.0), ("south", "2026-03-06", "y"), ("south", "2026-03-06", 8.0))
+    assert place.run("bronze.readings").rows_kept == 2
+    grow(place, "b.csv", "south,2026-03-07,9.0\n")
+    assert place.run("bronze.readings").rows_in == 1
+    b = [r[1:] for r in place.rows("bronze.readings", "file", "edition", "ordinal", "value") if r[0] == "b.csv"]
+    assert b == [(1, 0, 10.0), (2, 0, 7.0), (2, 2, 8.0), (3, 3, 9.0)]
+    assert len({r[0] for r in place.rows("bronze.readings", "row_id")}) == 7
+    assert sorted((r["edition"], r["line"]) for r in counted(place.lake.store, "bronze.readings")) == [(1, 3), (2, 3)]
+    ids = place.rows("bronze.readings", "row_id")
+    assert place.run("bronze.readings", again=Again(frozenset({"b.csv"}))).rows_in == 4  # what lies there now, and no older content
+    assert place.rows("bronze.readings", "row_id") == ids
+    assert sorted((r["edition"], r["line"]) for r in counted(place.lake.store, "bronze.readings")) == [(1, 3), (3, 3)]
+    assert place.run("silver.readings").rows_kept == 3
+    outcome = place.run("bronze.readings", full=True)
+    assert isinstance(outcome.error, SourceMissing) and "keeps rows whose content is gone" in outcome.message
+
+
 def test_a_copy_is_read_once_where_the_contract_says_so(place: Place) -> None:
     shutil.copy(place.root / "raw" / "readings" / "a.csv", place.root / "raw" / "readings" / "a again.csv")
     place.change("schemas/raw/readings.yaml", "  customProperties:\n", "  customProperties:\n  - property: copies\n    value: skip\n")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lake.contract import Source
 from lake.errors import StoreUnreachable
-from lake.sources.files import FileEdition, cut, discover, matcher
+from lake.sources.files import FileEdition, Mark, cut, discover, matcher
 from lake.store import Object, Store
 
 SOURCE = Source("raw.logs", "logs", "raw/logs/**", "lines", {}, ())
@@ -45,6 +45,42 @@ def test_editions_follow_the_content(tmp_path: Path) -> None:
     (folder / "new").write_text("")
     assert [(f.path, f.edition) for f in discover(store, SOURCE, known)] == [("a.log", 2), ("new", 1)]
     assert all(Path(f.uri).is_file() for f in first)
+
+
+def test_a_file_that_grew_is_told_by_its_beginning_and_another_content_begins_anew(tmp_path: Path) -> None:
+    store, folder = Store(str(tmp_path)), tmp_path / "raw" / "logs"
+    folder.mkdir(parents=True)
+
+    def look(known: dict[str, FileEdition], source: Source, again: set[str] | None = None) -> list[tuple[str, int, int, int | None, Mark | None]]:
+        found = discover(store, source, known, again=again or ())
+        return [(f.path, f.edition, f.base, f.head, f.begins) for f in found]
+
+    for name, text in {"grows": "a\nb", "shrinks": "a\nb", "other": "a\nb", "unmarked": "a\nb", "empty": ""}.items():
+        (folder / name).write_text(text)
+    first = {f.path: replace(f, open=Mark(1, 2)) for f in discover(store, SOURCE, {})}
+    known = first | {name: replace(first[name], open=None) for name in ("unmarked", "empty")}
+    for name, text in {"grows": "a\nb\nc", "shrinks": "a\n", "other": "a\nB\nc", "unmarked": "a\nb\nc", "empty": "a"}.items():
+        (folder / name).write_text(text)
+    assert look(known, SOURCE) == [
+        ("empty", 2, 1, None, None),
+        ("grows", 2, 1, 3, Mark(1, 2)),
+        ("other", 2, 1, None, None),
+        ("shrinks", 2, 1, None, None),
+        ("unmarked", 2, 1, None, None),
+    ]
+    keep = replace(SOURCE, editions="keep")
+    assert look(known, keep) == [
+        ("empty", 2, 2, None, None),
+        ("grows", 2, 1, 3, Mark(1, 2)),
+        ("other", 2, 2, None, None),
+        ("shrinks", 2, 2, None, None),
+        ("unmarked", 2, 1, None, None),
+    ]
+    assert look(known, keep, {"grows", "other"})[1:3] == [("grows", 2, 1, None, None), ("other", 2, 2, None, None)]
+    assert look(known, SOURCE, {"grows"})[1] == ("grows", 2, 1, None, None)
+    older = known | {"grows": replace(known["grows"], base=3, edition=5)}
+    assert look(older, keep)[1] == ("grows", 6, 3, 3, Mark(1, 2))
+    assert look(older, SOURCE)[1] == ("grows", 6, 1, None, None)  # they are to be kept no more: all of its rows are replaced
 
 
 def test_a_copy_is_left_out_where_the_contract_says_so_and_read_when_its_bytes_are_held_nowhere_else(tmp_path: Path) -> None:

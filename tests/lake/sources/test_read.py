@@ -13,15 +13,17 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lake.contract import Column, Source
 from lake.errors import ContractBroken, FileChanged, StoreUnreachable
 from lake.session import spark_session
 from lake.settings import Settings
-from lake.sources import discover, read
+from lake.sources import delimited, discover, lines, read
 from lake.sources.delimited import rows
-from lake.sources.files import FileEdition
-from lake.sources.read import _batches, _groups, _instant, _schema  # pyright: ignore[reportPrivateUsage]
+from lake.sources.files import FileEdition, Mark
+from lake.sources.read import Given, _batches, _groups, _instant, _schema  # pyright: ignore[reportPrivateUsage]
 from lake.store import Store
 
 
@@ -147,6 +149,58 @@ def test_a_store_that_fails_is_no_damage_to_the_file(tmp_path: Path, name: str) 
     )
     with pytest.raises(StoreUnreachable, match="connection reset"):
         list(_batches(replace(edition(tmp_path / name, data), size=len(data) + 1), lambda: Broken(data), rows, {"header": False}, ["a"], _schema(1)))
+
+
+def parsed(data: bytes, source: tuple[Any, dict[str, Any]], head: FileEdition | None = None) -> tuple[list[tuple[Any, ...]], FileEdition]:
+    """(records, the edition as the ledger would keep it) of a file with these bytes, given its last edition if it has grown."""
+    module, options = source
+    file = edition(Path("x"), data)
+    if head is not None:
+        file = replace(file, head=head.size, begins=head.open)
+    given = Given()
+    found = _batches(file, lambda: io.BytesIO(data), module.rows, options, ["a"], _schema(1), given)
+    records = [tuple(r.values())[4:] for batch in found for r in batch.to_pylist()]  # without base, file, edition and hash
+    assert given.records == len(records)
+    return records, replace(file, open=given.open, begins=given.begins if head is not None else None)
+
+
+GROWING: list[tuple[Any, dict[str, Any]]] = [
+    (lines, {"pattern": "(?s)(?P<a>[ab].*)", "begins": "a|b"}),
+    (lines, {"pattern": "(?P<a>[ab]*)", "longest": 3}),
+    (delimited, {"header": ["a"]}),
+    (delimited, {"header": False, "quote": None}),
+]
+
+
+@settings(max_examples=400, derandomize=True, deadline=None)
+@given(
+    source=st.sampled_from(GROWING),
+    parts=st.lists(
+        st.lists(st.sampled_from(["a", "b", '"', ",", "\n", "\r\n", "\ufeff", "a\n", 'a\n"', "\xe9"]), max_size=8), min_size=2, max_size=4
+    ),
+)
+def test_a_file_read_as_it_grows_gives_what_it_gives_as_a_whole(source: tuple[Any, dict[str, Any]], parts: list[list[str]]) -> None:
+    data, kept, last = b"a\n" if source[1].get("header") else b"", list[tuple[Any, ...]](), None
+    for part in parts:
+        data += "".join(part).encode()
+        last_one = last if last is not None and last.open is not None and last.size < len(data) else None
+        records, last = parsed(data, source, last_one)
+        begins = last.begins.ordinal if last_one is not None and last.begins is not None else 0
+        kept = [r for r in kept if r[0] < begins] + records
+        assert kept == parsed(data, source)[0]
+
+
+def test_of_a_file_that_grew_only_the_last_record_is_parsed_again(tmp_path: Path) -> None:
+    source: tuple[Any, dict[str, Any]] = (delimited, {"header": ["a"]})
+    first = b"a\n" + b"".join(b"%d\n" % n for n in range(1000))
+    _, last = parsed(first, source)
+    assert last.open == Mark(999, len(first) - 4)
+    records, now = parsed(first + b"1000\n1001", source, last)
+    assert [r[:3] for r in records] == [(1000, 1002, len(first)), (1001, 1003, len(first) + 5)]
+    assert now.begins == Mark(1000, len(first))  # nothing that was read before has changed
+    records, now = parsed(first + b"1000\n10011", source, now)
+    assert [(r[0], r[4]) for r in records] == [(1001, "10011")]
+    assert parsed(first + b"\xef\xbb\xbf", source)[1].open is None  # it would be taken for the file's own mark
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
