@@ -3,10 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check format nightly up down clean
+.PHONY: help set-up demo test check format bench-ingest nightly up down clean
 
 help: ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 set-up: ## bring everything that is needed, once; at once done when nothing has changed
 	@command -v $(PYTHON) >/dev/null || { echo "set-up: Python 3.11 is needed, and there is none. next: sudo apt-get install python3.11 python3.11-venv (Debian 12), brew install python@3.11 (macOS); elsewhere: pipx run uv python install 3.11, then make set-up PYTHON=~/.local/bin/python3.11" >&2; exit 64; }
@@ -27,6 +27,10 @@ check: set-up ## lint, format, types, layout and layers
 format: set-up ## put the code into its one form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench-ingest: set-up ## raw files to bronze beside bare Spark, and what many known files cost: make bench-ingest ARGS="--sizes 1,10"
+	@$(BIN)/python -m benchmarks.ingest $(ARGS)
+	@$(BIN)/python -m benchmarks.listing
 
 nightly: set-up ## one night: whatever is new goes through every table
 	@$(BIN)/lake nightly

@@ -59,12 +59,20 @@ def read(store: Store, name: str, filters: Sequence[tuple[str, str, Any]] = (), 
 
     A column that the table was made without is None in each of them.
     """
-    table = _opened(store, f"ops.{name}")
+    return arrow(store, name, filters, columns).to_pylist()
+
+
+def arrow(store: Store, name: str, filters: Sequence[tuple[str, str, Any]] = (), columns: Sequence[str] | None = None) -> pa.Table:
+    """The same as an Arrow table: 100,000 files of the ledger as Python's dictionaries take 2 s."""
+    table, schema = _opened(store, f"ops.{name}"), Contract.load(f"ops.{name}").schema
+    wanted = list(columns) if columns else schema.names
     if table is None:
-        return []
-    wanted, there = list(columns or Contract.load(f"ops.{name}").schema.names), {f.name for f in table.schema().fields}
-    rows = table.to_pyarrow_table(filters=list(filters) or None, columns=[c for c in wanted if c in there]).to_pylist()
-    return rows if there.issuperset(wanted) else [{**dict.fromkeys(wanted), **row} for row in rows]
+        return schema.empty_table().select(wanted)
+    there = {f.name for f in table.schema().fields}
+    found = table.to_pyarrow_table(filters=list(filters) or None, columns=[c for c in wanted if c in there])
+    for column in (c for c in wanted if c not in there):
+        found = found.append_column(column, pa.nulls(len(found), schema.field(column).type))
+    return found.select(wanted)
 
 
 def erase(store: Store, name: str, address: str, run: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -36,7 +38,9 @@ def split_rows(rows: DataFrame, contract: Contract) -> Split:
 
 def reasons(rules: Sequence[RowRule]) -> Column:
     """The names of the rules that a row breaks, in the contract's order, as array<string>."""
-    return F.array_compact(F.array(*[F.when(broken(rule), F.lit(rule.name)) for rule in rules]))
+    # Asked as one condition first: most rows break none, and need no array of their own.
+    found = F.array_compact(F.array(*[F.when(broken(rule), F.lit(rule.name)) for rule in rules]))
+    return F.when(reduce(or_, map(broken, rules)), found).otherwise(F.array().cast("array<string>"))
 
 
 def broken(rule: RowRule) -> Column:

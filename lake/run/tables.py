@@ -17,7 +17,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -37,7 +37,7 @@ from lake.sources.files import FileEdition, Mark, cut, discover
 from lake.table import Changes, Staged, Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Observation, SparkSession
+    from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
     from lake.sources.read import Given
 
@@ -166,7 +166,8 @@ class TableRun:
         return intent
 
     def _publish(self, spark: SparkSession, intent: Intent, stale: str) -> Outcome:
-        spark.conf.set("spark.databricks.delta.optimizeWrite.enabled", "true")  # one file a partition, not one a task
+        # One file a partition, not one a task; raw files are dealt out to tasks by their bytes, and need no shuffle for that.
+        spark.conf.set("spark.databricks.delta.optimizeWrite.enabled", str(not self.raw or self.contract.partition is not None).lower())
         if group := self.contract.properties.get("rowsPerGroup"):
             spark.conf.set("parquet.block.row.count.limit", group)
         self.table.create(spark)
@@ -236,11 +237,21 @@ class TableRun:
 
     def _known(self, address: str, standing: ops.Standing) -> dict[str, FileEdition]:
         """Last editions that a run of this table has read or told a copy, by path; a run that was undone by a restore has read nothing."""
-        rows = ops.read(self.lake.store, "files", [("source", "=", address), ("address", "=", self.job.writes), ("status", "in", ["read", "copy"])])
-        known: dict[str, FileEdition] = {}
-        for row in sorted((r for r in rows if r["run"] not in standing.undone), key=lambda r: (r["edition"], r["at"])):
-            known[row["path"]] = replace(_edition(row, ""), copy=row["status"] == "copy", head=None, begins=None)
-        return known
+        asked = [("source", "=", address), ("address", "=", self.job.writes), ("status", "in", ["read", "copy"])]
+        names = ["path", "edition", "size", "etag", "sha256", "modified", "status", "base", "open_ordinal", "open_offset", "run", "at"]
+        rows = ops.arrow(self.lake.store, "files", asked, names).sort_by([("edition", "ascending"), ("at", "ascending")])
+        columns = {name: rows.column(name).to_pylist() for name in names if name not in ("modified", "at")}
+        columns["modified"] = [t.replace(tzinfo=UTC) for t in rows.column("modified").to_numpy().tolist()]  # to_pylist() takes 4 us for each
+        last = {path: n for n, (path, run) in enumerate(zip(columns["path"], columns["run"], strict=True)) if run not in standing.undone}
+        of = [columns[name] for name in names if name not in ("path", "run", "at")]
+        return {
+            path: FileEdition(
+                address, path, edition, size, etag, sha256, modified, "", status == "copy",
+                base=base or 1, open=None if offset is None else Mark(ordinal, offset),
+            )
+            for path, n in last.items()
+            for edition, size, etag, sha256, modified, status, base, ordinal, offset in ([column[n] for column in of],)
+        }  # fmt: skip
 
     def _read_before(self) -> set[str]:
         """Paths of all files that some run of this table has read."""
@@ -315,9 +326,11 @@ class TableRun:
                 self.lake.say(self.job.writes, f"reading {len(files)} files, {sum(f.size for f in files) / 1e6:.1f} MB")
                 parts.append(read(spark, files, source, self.lake.store, counts).withColumn("_source", F.lit(address)))
         records = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
-        # Counted in the pass that writes the good ones: counting apart would read every file once more.
-        seen = Observation("records")
-        watched = records.observe(seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"))
+        # Counted in the pass that writes the good ones, and told while they are few: each apart would read every file once more.
+        seen, problem = Observation("records"), F.col("_problem").isNotNull()
+        watched = records.observe(
+            seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"), _told(_problem_columns(), problem).alias("told")
+        )
         good = watched.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
         before = self._read_before() if any(v.get("again") for v in intent.inputs.values()) else set[str]()
         again = [f for f in intent.files if f.head is not None or f.edition > f.base or f.path in before]
@@ -399,7 +412,11 @@ class TableRun:
         rules = tuple(self.contract.rules())
         tagged = built.rows.withColumn(REASONS, reasons(rules) if rules else F.array().cast("array<string>"))
         seen = Observation("rows")
-        watched = tagged.observe(seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(F.size(REASONS) > 0, 1).otherwise(0)).alias("rejected"))
+        broken = F.size(REASONS) > 0
+        columns = _rejected_columns(self.contract, REASONS)
+        watched = tagged.observe(
+            seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(broken, 1).otherwise(0)).alias("rejected"), _told(columns, broken).alias("told")
+        )
         staged = self.table.stage(transaction, watched.where(F.size(REASONS) == 0).drop(REASONS))
         figures = dict(seen.get)
         rows, rejected = int(figures.get("rows") or 0), int(figures.get("rejected") or 0)
@@ -408,9 +425,10 @@ class TableRun:
             problems = int(built.seen.get.get("problems") or 0)
             self._must_reconcile(int(built.seen.get.get("records") or 0) - problems, rows)
             if problems:
-                self._write_rejects(spark, intent, _problem_rows(built.records.where(F.col("_problem").isNotNull())))
+                bad = built.records.where(F.col("_problem").isNotNull()).select(*_problem_columns())
+                self._write_rejects(intent, bad, built.seen.get.get("told"), problems)
         if rejected:
-            self._write_rejects(spark, intent, _rejected_rows(tagged.where(F.size(REASONS) > 0), self.contract, REASONS))
+            self._write_rejects(intent, tagged.where(broken).select(*columns), figures.get("told"), rejected)
         by_file = self._reconciled(intent, staged, dict(built.counts.value)) if built.counts is not None else ()
         self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + problems:,}; judging")
         emptied = staged.rows == 0 and built.replace == "true" and self.table.snapshot().rows > 0
@@ -466,9 +484,14 @@ class TableRun:
             found.append(_ReadFile(replace(f, begins=gave.begins if f.head is not None else None, open=gave.open), kept, away))
         return found
 
-    def _write_rejects(self, spark: SparkSession, intent: Intent, rows: DataFrame) -> None:
+    def _write_rejects(self, intent: Intent, rows: DataFrame, told: Sequence[Any] | None, count: int) -> None:
+        """Write rows that were set aside: as the pass that wrote the good ones has told them, or by another pass where they are many or large."""
         from pyspark.sql import functions as F
 
+        if told is not None and len(told) == count and all(told):
+            mine = {"address": self.job.writes, "run": intent.run, "at": ops.now()}
+            ops.append(self.lake.store, "rejects", [one.asDict() | mine for one in told])
+            return
         table = ops.made(self.lake.store, "rejects")
         contract = Contract.load("ops.rejects")
         given = {"address": F.lit(self.job.writes), "run": F.lit(intent.run), "at": F.lit(ops.now())}
@@ -663,28 +686,33 @@ def _days(later: date, earlier: date) -> Any:
     return later - earlier
 
 
-def _problem_rows(records: DataFrame) -> DataFrame:
+_TOLD, _TOLD_BYTES = 1_000, 16 * 1024  # rows that a pass tells the driver, and bytes of each: 16 MB of a task's heap at most
+
+
+def _told(columns: Sequence[Column], where: Column) -> Column:
+    """An aggregate: rows where a condition holds, _TOLD at most; null in place of one whose last column is larger than _TOLD_BYTES."""
     from pyspark.sql import functions as F
 
-    return records.select(
-        F.col("_source").alias("source"),
-        "row_id",
-        "file",
-        "edition",
-        "line",
-        "offset",
-        F.split("_problem", ";").alias("reasons"),
-        F.col("_raw").alias("raw"),
-    )
+    fits = F.coalesce(F.octet_length(columns[-1]) <= _TOLD_BYTES, F.lit(True))
+    return F.max_by(F.when(where & fits, F.struct(*columns)), F.when(where, F.lit(1)), _TOLD)
 
 
-def _rejected_rows(rows: DataFrame, contract: Contract, reasons: str) -> DataFrame:
+def _problem_columns() -> list[Column]:
+    """A record that its reader, or the cast of a cell, set aside, as ops.rejects holds it; its bytes last."""
+    from pyspark.sql import functions as F
+
+    origin = ("row_id", "file", "edition", "line", "offset")
+    return [F.col("_source").alias("source"), *map(F.col, origin), F.split("_problem", ";").alias("reasons"), F.col("_raw").alias("raw")]
+
+
+def _rejected_columns(contract: Contract, reasons: str) -> list[Column]:
+    """A row that breaks a rule, as ops.rejects holds it; its content last."""
     from pyspark.sql import functions as F
 
     names = [c.name for c in contract.columns]
-    origin = [c for c in ("source", "file", "edition", "line", "offset") if c in names]
+    origin = [F.col(c) for c in ("source", "file", "edition", "line", "offset") if c in names]
     key = F.concat_ws(",", *[F.col(k).cast("string") for k in contract.key]).alias("row_id")
-    return rows.select(key, *origin, F.col(reasons).alias("reasons"), F.to_json(F.struct(*names)).alias("row"))
+    return [key, *origin, F.col(reasons).alias("reasons"), F.to_json(F.struct(*names)).alias("row")]
 
 
 def _edition(row: Mapping[str, Any], uri: str) -> FileEdition:

@@ -21,14 +21,40 @@ An empty file has no rows and nothing wrong, nor has a file that holds its heade
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeAlias
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv as pa_csv
+
 from lake.errors import ContractBroken
-from lake.sources.records import NO_RECORD, Line, Record, Row, check_options, line_end, longest, physical_lines
+from lake.sources.records import (
+    BOM,
+    FEWEST,
+    NO_RECORD,
+    ROW_BY_ROW,
+    Ahead,
+    Block,
+    Line,
+    Record,
+    Row,
+    check_options,
+    is_by_the_byte,
+    line_end,
+    line_ends,
+    longest,
+    physical_lines,
+)
+
+compute: Any = pyarrow.compute  # its functions are made when it is imported: no type checker sees them
 
 LOOK_AHEAD = 1024 * 1024
 """Bytes in which a quote has to close: one stray quote must not swallow the rest of a file."""
@@ -53,47 +79,236 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
 
     A file's path tells nothing of its rows in this format.
     """
-    check_options(options, ("delimiter", "quote", "header", "trailing"), "format delimited")
-    delimiter = _character(options.get("delimiter", ","), "delimiter")
-    quote = None if options.get("quote", '"') is None else _character(options.get("quote", '"'), "quote")
-    trailing = int(options.get("trailing", 0))
-    header, top = _header(options.get("header", True), fields, trailing), not resumed
-    width, wanted = len(fields), len(fields) + trailing
-    nothing: tuple[str | None, ...] = (None,) * width
+    return _rows(stream, _Form.of(options, fields), _At(top=not resumed))
 
-    ordinal = 0
-    found = _cells(stream, delimiter, quote, str(options.get("encoding", "utf-8")), wanted, longest(options))
-    for line, offset, length, count, cells, problem, raw in found:
-        if top and header is not None:
+
+def blocks(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row | Block]:
+    """The same records, those that are plain by column: first by Arrow's reader, else by the csv module, else row by row.
+
+    Arrow's reader gets blocks of lines whose quotes stand around whole cells only, the csv module all others; what either
+    can't tell for certain (another number of cells, blanks only, an open quote, wrong bytes) is read by `rows`.
+    """
+    form, at, ahead = _Form.of(options, fields), _At(top=not resumed), Ahead(stream)
+    until, small = 1, 0  # the first row is always read alone: a header, a byte order mark
+    while True:
+        for row in _rows(ahead, form, at):
+            yield row
+            if row[6] == "header":  # nothing else of the file is read
+                return
+            if form.by_blocks and ahead.position >= until and not at.waiting:
+                break
+        else:
+            return
+        until = ahead.position + 1
+        while taken := ahead.whole_lines(SMALL if small else LARGE):
+            offset = ahead.position - len(taken)
+            block = None if small else _by_arrow(taken, form, at, offset)
+            if block is None:
+                small = small - 1 if small else LARGE // SMALL
+                block = _by_csv(taken, form, at, offset)
+            if block is not None:
+                yield block
+                at.ordinal, at.line = at.ordinal + len(block.lengths), at.line + block.lines_held
+            if left := len(taken) - (len(block.raw) if block is not None else 0):
+                ahead.back(left)
+                until = ahead.position + (ROW_BY_ROW if block is None else 1)
+                break
+            until = ahead.position + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """The options, checked."""
+
+    delimiter: str
+    quote: str | None
+    header: list[str] | None
+    encoding: str
+    width: int
+    trailing: int
+    limit: int
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], fields: Sequence[str]) -> _Form:
+        check_options(options, ("delimiter", "quote", "header", "trailing"), "format delimited")
+        delimiter = _character(options.get("delimiter", ","), "delimiter")
+        quote = None if options.get("quote", '"') is None else _character(options.get("quote", '"'), "quote")
+        trailing = int(options.get("trailing", 0))
+        header = _header(options.get("header", True), fields, trailing)
+        return cls(delimiter, quote, header, str(options.get("encoding", "utf-8")), len(fields), trailing, longest(options))
+
+    @property
+    def wanted(self) -> int:
+        """Cells of a row."""
+        return self.width + self.trailing
+
+    @property
+    def blank(self) -> str:
+        """Characters of a row that holds nothing."""
+        return self.delimiter + " \t\r"
+
+    @property
+    def by_blocks(self) -> bool:
+        """Whether blocks of lines may be read at once. A delimiter that is blank or a quote is for the slow way."""
+        return is_by_the_byte(self.encoding) and self.delimiter != self.quote and self.delimiter not in "\0 " and self.quote not in ("\0", " ", "\t")
+
+
+@dataclass(slots=True)
+class _At:
+    """Where reading stands: the next record's ordinal, lines before it, lines that a look-ahead took in vain."""
+
+    ordinal: int = 0
+    line: int = 0
+    waiting: deque[Line] = field(default_factory=deque[Line])
+    top: bool = True
+
+
+def _rows(stream: BinaryIO | Ahead, form: _Form, at: _At) -> Iterator[Row]:
+    width, wanted, header = form.width, form.wanted, form.header
+    nothing: tuple[str | None, ...] = (None,) * width
+    for line, offset, length, count, cells, problem, raw in _cells(stream, form, at):
+        at.line = line + count - 1
+        if at.top and header is not None:
             if problem is not None or cells != header:
                 yield 0, line, offset, length, count, nothing, "header", raw
                 return
-            top = False
+            at.top = False
             yield NO_RECORD, line, offset, length, count, nothing, None, raw
             continue
         values = nothing
         if problem is None:
             if cells == header:
                 problem = "header_again"
-            elif len(cells) != wanted or (trailing and any(cells[width:])):
+            elif len(cells) != wanted or (form.trailing and any(cells[width:])):
                 problem = "fields"
             else:
-                values = tuple(cells[:width]) if trailing else tuple(cells)
-        yield ordinal, line, offset, length, count, values, problem, raw
-        ordinal += 1
+                values = tuple(cells[:width]) if form.trailing else tuple(cells)
+        at.ordinal += 1
+        yield at.ordinal - 1, line, offset, length, count, values, problem, raw
+
+
+LARGE, SMALL = 1024 * 1024, 64 * 1024  # bytes of a block; where a large one is not plain, the next ones are small
+
+
+def _by_arrow(block: bytes, form: _Form, at: _At, offset: int) -> Block | None:
+    """The records of a block by Arrow's reader; None where that could read it otherwise than row by row."""
+    crs = block.count(b"\r")
+    if b"\0" in block or block.startswith(BOM) or (crs and crs != block.count(b"\r\n")):
+        return None
+    if form.encoding.lower() not in ("utf-8", "utf8") and not block.isascii():
+        return None
+    ends, lengths = line_ends(block)
+    if int(np.diff(ends, prepend=0).max()) > form.limit:
+        return None
+    quoted = form.quote is not None and form.quote.encode() in block
+    if quoted and not _around_cells(block, ends, form):
+        return None
+    names = [str(i) for i in range(form.wanted)]
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(block),
+            pa_csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
+            pa_csv.ParseOptions(delimiter=form.delimiter, quote_char=form.quote if quoted else False, ignore_empty_lines=False),
+            pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid:
+        return None
+    cells = [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in table.columns]
+    if len(table) != len(ends) or not _plain(cells, form):
+        return None
+    return Block(at.ordinal, at.line + 1, None, offset, lengths, ends, cells[: form.width], block)
+
+
+def _around_cells(block: bytes, ends: np.ndarray, form: _Form) -> bool:
+    """Whether each quote of a block opens a cell or closes the one that the quote before it opened, in one line, with nothing behind it."""
+    octets = np.frombuffer(block, np.uint8)
+    at = np.flatnonzero(octets == ord(form.quote or ""))
+    if len(at) % 2:
+        return False
+    opens, closes = at[::2], at[1::2]
+    before, behind = octets[opens - 1], octets[closes + 1]  # a block ends with a line end: before its first byte stands one, so to say
+    delimiter = ord(form.delimiter)
+    return bool(
+        ((before == delimiter) | (before == 10)).all()
+        and ((behind == delimiter) | (behind == 10) | (behind == 13)).all()
+        and (np.searchsorted(ends, opens, "right") == np.searchsorted(ends, closes, "right")).all()
+    )
+
+
+def _plain(cells: Sequence[pa.Array], form: _Form) -> bool:
+    """Whether no row is the header once more or holds blanks only, and every trailing cell is empty."""
+    if form.header and compute.any(compute.equal(cells[0], form.header[0])).as_py():
+        return False
+    if any(compute.max(compute.binary_length(column)).as_py() for column in cells[form.width :]):
+        return False
+    return not _blanks(cells, form.blank).any()
+
+
+def _by_csv(block: bytes, form: _Form, at: _At, offset: int) -> Block | None:
+    """The first records of a block, as far as the csv module reads them as `rows` does; None when it has none of these."""
+    crs = block.count(b"\r")
+    if b"\0" in block or (crs and crs != block.count(b"\r\n")):
+        return None
+    try:
+        text = block.decode(form.encoding)
+    except UnicodeDecodeError:
+        return None
+    ends, lengths = line_ends(block)
+    if int(np.diff(ends, prepend=0).max()) > form.limit:
+        return None
+    quoting: dict[str, Any] = {"quoting": csv.QUOTE_NONE} if form.quote is None else {"quotechar": form.quote, "strict": True}
+    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=form.delimiter, **quoting)
+    found, wanted = list[list[str]](), form.wanted
+    with contextlib.suppress(csv.Error):  # the rows before it stand
+        found.extend(reader)
+    if found and set(map(len, found)) != {wanted}:
+        del found[next(n for n, row in enumerate(found) if len(row) != wanted) :]
+    if form.header in found:
+        del found[found.index(form.header) :]
+    if not found:
+        return None
+    cells = [pa.array(column, pa.string()) for column in zip(*found, strict=True)]
+    lines = np.ones(len(found), np.int64)
+    if len(found) < len(ends):
+        for column in cells:  # within a record, line ends stand in its cells only
+            lines += compute.count_substring(column, "\n").to_numpy()
+    last = np.cumsum(lines)
+    stop = ends[last - 1]
+    start = np.concatenate([[0], stop[:-1]])
+    wrong = _blanks(cells, form.blank) | (lines > 1) & (stop - start > min(LOOK_AHEAD, form.limit))  # beyond the look-ahead it is a reject
+    for column in cells[form.width :]:
+        wrong |= compute.binary_length(column).to_numpy() > 0
+    n = int(wrong.argmax()) if wrong.any() else len(found)
+    if n < FEWEST and (not n or last[n - 1] < len(ends)):
+        return None
+    final = last[:n] - 1  # the last line of each record; its own end is no part of the record
+    sizes = (stop - start)[:n] - (np.diff(ends, prepend=0)[final] - lengths[final])
+    several = None if last[n - 1] == n else lines[:n]
+    cells = [column.slice(0, n) for column in cells[: form.width]]
+    return Block(at.ordinal, at.line + 1, several, offset, sizes, stop[:n], cells, block[: int(stop[n - 1])])
+
+
+def _blanks(cells: Sequence[pa.Array], blank: str) -> np.ndarray:
+    """Which rows hold nothing but blanks."""
+    found = np.ones(len(cells[0]), np.bool_)
+    for column in cells:
+        found &= compute.equal(compute.binary_length(compute.utf8_trim(column, blank)), 0).to_numpy(zero_copy_only=False)
+        if not found.any():
+            break
+    return found
 
 
 _Found: TypeAlias = tuple[int, int, int, int, list[str], str | None, bytes]
 _Parse: TypeAlias = Callable[[str], tuple[list[str] | None, str | None]]
 
 
-def _cells(stream: BinaryIO, delimiter: str, quote: str | None, encoding: str, wanted: int, limit: int) -> Iterator[_Found]:
-    """Each row: first line number, offset, length, lines, cells, problem, bytes."""
+def _cells(stream: BinaryIO | Ahead, form: _Form, at: _At) -> Iterator[_Found]:
+    """Each row from where `at` stands: first line number, offset, length, lines, cells, problem, bytes."""
+    delimiter, quote, encoding, limit, blank = form.delimiter, form.quote, form.encoding, form.limit, form.blank
     parse = None if quote is None else _parser(delimiter, quote)
-    blank = delimiter + " \t\r"
-    lines, most = physical_lines(stream, limit), min(LOOK_AHEAD, limit)
-    waiting: deque[Line] = deque()  # lines that a look-ahead took in vain
-    number, none = 0, list[str]()
+    lines, most = physical_lines(stream, limit, stream.position if isinstance(stream, Ahead) else 0), min(LOOK_AHEAD, limit)
+    waiting, wanted = at.waiting, form.wanted
+    number, none = at.line, list[str]()
     while True:
         physical = waiting.popleft() if waiting else next(lines, None)
         if physical is None:

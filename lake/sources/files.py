@@ -90,9 +90,16 @@ def discover(
         last = known.get(found.key)
         return last is None or (last.size, last.etag) != (found.size, found.etag) or found.key in again
 
-    listed = [f for f in place.list() if matches(f.key)]
+    copies = [f for f in known.values() if f.copy]
+    there, news = set[str](), list[Object]()  # of a million known objects only those are kept that are asked about
+    for f in place.list():
+        if matches(f.key):
+            if copies:
+                there.add(f.key)
+            if differs(f):
+                news.append(f)
     found: list[Object] = []
-    for f in sorted((f for f in listed if differs(f)), key=lambda f: f.key):
+    for f in sorted(news, key=lambda f: f.key):
         if _is_text(f.key):
             found.append(f)
         elif say is not None:
@@ -124,8 +131,8 @@ def discover(
             if grown and last is not None and f.key not in again and last.open is not None and last.base == edition.base:
                 edition = replace(edition, head=last.size, begins=last.open)
             editions.append(edition)
-    left = [f for f in known.values() if f.copy] and {f.key for f in listed} - {f.path for f in editions}
-    waiting = [replace(f, uri=place.key_uri(f.path), copy=False) for f in known.values() if f.copy and f.path in left]
+    left = there - {f.path for f in editions}
+    waiting = [replace(f, uri=place.key_uri(f.path), copy=False) for f in copies if f.path in left]
     return _copies_told(editions, waiting, known) if source.copies == "skip" else [*waiting, *editions]
 
 

@@ -25,8 +25,26 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
+import numpy as np
+import pyarrow as pa
+
 from lake.errors import ContractBroken
-from lake.sources.records import BOM, Record, Row, check_options, line_end, longest, physical_lines
+from lake.sources.records import (
+    BOM,
+    FEWEST,
+    ROW_BY_ROW,
+    Ahead,
+    Block,
+    Line,
+    Record,
+    Row,
+    check_options,
+    is_by_the_byte,
+    line_end,
+    line_ends,
+    longest,
+    physical_lines,
+)
 
 MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
 
@@ -47,19 +65,93 @@ def looks_ahead(options: Mapping[str, Any]) -> int | None:
 
 def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row]:
     """The same as plain tuples; `resumed` at a record further down changes nothing here."""
-    check_options(options, ("begins", "pattern", "year"), "format lines")
-    encoding = str(options.get("encoding", "utf-8"))
-    begins = options.get("begins")
-    pattern = _compiled(str(options.get("pattern", "")))
-    groups = _groups(pattern, fields)
-    year = _Years(options["year"], fields, path) if options.get("year") else None
-    nothing = (None,) * len(fields)
-    single = len(groups) == 1
-    fullmatch, limit = pattern.fullmatch, longest(options)
+    return _rows(stream, _Form(options, fields, path), 0, 0)
 
-    events = _lines(stream, limit) if begins is None else _events(stream, _compiled(str(begins)).pattern.encode(encoding), limit)
-    for ordinal, (line, offset, length, count, raw, problem) in enumerate(events):
-        values: tuple[str | None, ...] = nothing
+
+def blocks(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row | Block]:
+    """The same records; where each line is one, those that match the pattern by column, as far as they go without another."""
+    form, ahead, ordinal, line = _Form(options, fields, path), Ahead(stream), 0, 0
+    by_blocks = form.begins is None and is_by_the_byte(form.encoding)
+    until = 1  # the first line is always read alone: a byte order mark
+    while True:
+        for row in _rows(ahead, form, ordinal, line):
+            yield row
+            ordinal, line = row[0] + 1, row[1] + row[4] - 1
+            if by_blocks and ahead.position >= until:
+                break
+        else:
+            return
+        until = ahead.position + 1
+        while taken := ahead.whole_lines(BLOCK):
+            block = _matched(taken, form, ordinal, line, ahead.position - len(taken))
+            if block is None:
+                ahead.back(len(taken))
+                until = ahead.position + ROW_BY_ROW
+                break
+            yield block
+            ordinal, line = ordinal + len(block.lengths), line + block.lines_held
+            until = ahead.position + 1
+            if left := len(taken) - len(block.raw):
+                ahead.back(left)
+                until = ahead.position + 1
+                break
+
+
+BLOCK = 256 * 1024  # bytes: what lies behind a line that does not match is looked at twice
+
+
+class _Form:
+    """The options, checked; and the year of the next record of a file."""
+
+    def __init__(self, options: Mapping[str, Any], fields: Sequence[str], path: str) -> None:
+        check_options(options, ("begins", "pattern", "year"), "format lines")
+        self.encoding, begins = str(options.get("encoding", "utf-8")), options.get("begins")
+        self.pattern = _compiled(str(options.get("pattern", "")))
+        self.groups = _groups(self.pattern, fields)
+        self.year = _Years(options["year"], fields, path) if options.get("year") else None
+        self.limit = longest(options)
+        self.begins: bytes | None = None if begins is None else _compiled(str(begins)).pattern.encode(self.encoding)
+        self.nothing: tuple[str | None, ...] = (None,) * len(fields)
+
+    def values(self, found: re.Match[str]) -> tuple[str | None, ...]:
+        """The fields of a record; to be asked in file order."""
+        values: tuple[str | None, ...] = (found[self.groups[0]],) if len(self.groups) == 1 else found.group(*self.groups)
+        return values if self.year is None else self.year.dated(values)
+
+
+def _matched(block: bytes, form: _Form, ordinal: int, line: int, offset: int) -> Block | None:
+    """The first lines of a block, up to one that is not plain; None when that is the first."""
+    try:
+        text = block.decode(form.encoding)
+    except UnicodeDecodeError:
+        return None
+    ends, lengths = line_ends(block)
+    if "\0" in text or int(np.diff(ends, prepend=0).max()) > form.limit:
+        return None
+    fullmatch, found = form.pattern.fullmatch, list[re.Match[str]]()
+    for content in text.replace("\r\n", "\n")[:-1].split("\n"):
+        match = fullmatch(content)
+        if match is None or not content.strip(_BLANK):
+            break
+        found.append(match)
+    n = len(found)
+    if n < min(FEWEST, len(ends)):
+        return None
+    cells = [pa.array(column, pa.string()) for column in zip(*map(form.values, found), strict=True)]
+    return Block(ordinal, line + 1, None, offset, lengths[:n], ends[:n], cells, block[: int(ends[n - 1])])
+
+
+_BLANK = " \t\n\r\x0b\x0c"  # what bytes.strip() takes
+
+
+def _rows(stream: BinaryIO | Ahead, form: _Form, ordinal: int, line: int) -> Iterator[Row]:
+    """Records from where the stream stands: the next one has this ordinal, and so many lines lie before it."""
+    fullmatch, encoding, nothing = form.pattern.fullmatch, form.encoding, form.nothing
+    begun = stream.position if isinstance(stream, Ahead) else 0
+    physical = physical_lines(stream, form.limit, begun)
+    events = _lines(physical) if form.begins is None else _events(physical, form.begins, form.limit)
+    for n, (number, offset, length, count, raw, problem) in enumerate(events, ordinal):
+        values = nothing
         if problem is None:
             try:
                 text = raw.decode(encoding)
@@ -71,26 +163,24 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
                 elif (found := fullmatch(text)) is None:
                     problem = "pattern"
                 else:
-                    values = (found[groups[0]],) if single else found.group(*groups)
-                    if year is not None:
-                        values = year.dated(values)
-        yield ordinal, line, offset, length, count, values, problem, raw
+                    values = form.values(found)
+        yield n, line + number, offset, length, count, values, problem, raw
 
 
-def _lines(stream: BinaryIO, limit: int) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
+def _lines(physical: Iterator[Line]) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
     """Each line: line number, offset, length, 1, bytes, problem."""
-    for number, (offset, content, length, _) in enumerate(physical_lines(stream, limit), 1):
+    for number, (offset, content, length, _) in enumerate(physical, 1):
         problem = "too_long" if length > len(content) else None if content.strip() else "empty_row"
         yield number, offset, length, 1, content, problem
 
 
-def _events(stream: BinaryIO, begins: bytes, limit: int) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
+def _events(lines: Iterator[Line], begins: bytes, limit: int) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:
     """Each event: first line number, offset, length, lines, bytes, problem."""
     is_first = re.compile(begins).match
     parts: list[bytes] = []  # contents and line ends of the event so far, never more than `limit` bytes and a line
     line, start, length, count, end, kept = 1, 0, 0, 0, b"", 0
     problem: str | None = None
-    for number, physical in enumerate(physical_lines(stream, limit), 1):
+    for number, physical in enumerate(lines, 1):
         offset, content, size, _ = physical
         first = is_first(content.removeprefix(BOM)) is not None
         if first or not count:

@@ -37,16 +37,19 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+import numpy as np
 import pyarrow as pa
 
 from lake.contract import Column, Source
 from lake.errors import ContractBroken, FileChanged, RunFailed, StoreUnreachable
+from lake.sources.cells import TYPES, Numbers, row_ids
 from lake.sources.files import COMPRESSED, FileEdition, Mark, place_of
-from lake.sources.records import BOM, NO_RECORD, Row
+from lake.sources.records import BOM, NO_RECORD, Block, Row
 from lake.store import Store
 
 if TYPE_CHECKING:
@@ -57,13 +60,15 @@ ORIGIN = ("row_id", "file", "edition", "sha256", "ordinal", "line", "offset", "l
 BATCH_ROWS = 8192
 BATCH_BYTES = 8 * 1024 * 1024  # of raw bytes; with their fields beside them a batch stays below 32 MiB
 TASKS_PER_CORE = 4
+BYTES_PER_TASK = 4 * 1024 * 1024  # as text; a task of less costs more to start than to do, and leaves small data files
 UNPACKED_MOST = 64 * 1024**3  # bytes of one file: at 50 MB/s some 20 minutes of one task
 UNPACKED_RATIO = 200  # real logs come to 10 to 100; gzip can do 1,032, the others any number
 UNPACKED_FREE = 64 * 1024**2  # bytes in which no ratio is asked for: a small file of blanks is no bomb
+HELD = 64 * 1024**2  # bytes of an unpacked file that are held, so that it is not unpacked twice
 _BLOCK = 1024 * 1024
 _INT = 2**31 - 1
 
-_Rows = Callable[..., Iterator[Row]]  # (stream, options, fields, path), and resumed=True at a record further down
+_Rows = Callable[..., Iterator[Row | Block]]  # (stream, options, fields, path), and resumed=True at a record further down
 
 
 _TOP = Mark(0, 0)
@@ -114,9 +119,10 @@ def read(spark: SparkSession, files: Sequence[FileEdition], source: Source, stor
     # Options are wrong or right for every file alike: an empty one shows it here, before any task starts.
     _most_unpacked(0, source.options)
     list(_reader(source.format)(io.BytesIO(), source.options, names, ""))
-    groups = _groups(files, max(1, _cores(spark) * TASKS_PER_CORE))
-    task = _Task(place_of(store, source), source.format, dict(source.options), names, groups, counts)
-    found = spark.range(0, len(groups), 1, max(1, len(groups))).mapInArrow(task, _ddl(len(names)))
+    groups = _groups(files, _tasks(files, _cores(spark)))
+    numbers = Numbers.of(source.fields, source.options)
+    task = _Task(place_of(store, source), source.format, dict(source.options), names, numbers, groups, counts, source.name)
+    found = spark.range(0, len(groups), 1, max(1, len(groups))).mapInArrow(task, numbers.ddl())
     return _typed(found, source)
 
 
@@ -129,10 +135,13 @@ class _Task:
         format: str,
         options: Mapping[str, Any],
         names: Sequence[str],
+        numbers: Numbers,
         groups: Sequence[Sequence[FileEdition]],
         counts: Any,
+        source: str,
     ) -> None:
         self.place, self.format, self.options, self.names, self.groups, self.counts = place, format, options, names, groups, counts
+        self.numbers, self.source = numbers, source
 
     def __call__(self, ids: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows, schema, files = _reader(self.format), _schema(len(self.names)), self.place.arrow()
@@ -140,7 +149,8 @@ class _Task:
             for group in batch.column(0).to_pylist():
                 for file in self.groups[group]:
                     opened, given = partial(_opened, files, self.place.arrow_path(file.uri)), Given()
-                    yield from _batches(file, opened, rows, self.options, self.names, schema, given)
+                    for read in _batches(file, opened, rows, self.options, self.names, schema, given):
+                        yield self.numbers.cast(read, row_ids(self.source, file.path, read.column("ordinal"), file.base))
                     if self.counts is not None:
                         self.counts.add({file.path: given})
 
@@ -161,8 +171,9 @@ def _batches(
     given = given or Given()
     # A damaged archive is known before its first record is given on: else a part of it would count as the whole.
     lines: _LineEnds | None = None
+    unpacked: bytes | None = None
     if file.path.endswith(COMPRESSED):
-        damage, lines = _damage(file, opened, _most_unpacked(file.size, options))
+        damage, lines, unpacked = _damage(file, opened, _most_unpacked(file.size, options))
         if damage:
             whole: Row = (0, 1, 0, min(file.size, _INT), 0, (None,) * len(names), f"unreadable:{damage}", b"")
             given.records = 1
@@ -170,44 +181,63 @@ def _batches(
             return
     waiting, held, accounted, problem = list[Row](), 0, 0, None
     follow = _Open(file, rows, options)
-    with closing(_Checked(opened(), file.size, file.head or 0)) as checked:
-        content = _unpacked(file.path if file.size else "", checked)  # held by name: a buffered reader that is collected closes what lies below it
+    with closing(_Checked(opened(), file.size, file.head or 0) if unpacked is None else io.BytesIO(unpacked)) as checked:
+        # Held by name: a buffered reader that is collected closes what lies below it.
+        content = checked if isinstance(checked, io.BytesIO) else _unpacked(file.path if file.size else "", checked)
         found = rows(content, options, names, file.path)
         if file.begins is not None:
             accounted = _passed(content, file.begins.offset)
             found = _moved(rows(content, options, names, file.path, resumed=True), file.begins, accounted)
         known, same = file.head or 0, list[Row]()  # what ends within these bytes has been read before
-        for row in found:
-            if row[1] != accounted + 1:
-                raise _unaccounted(file, f"a record begins at line {row[1]}, where line {accounted + 1} is to come")
-            accounted, problem = accounted + row[4], row[6]
-            if row[0] == NO_RECORD:
-                continue
+        for row in _one_by_one(found, known):
+            line, lines_held = (row.line, row.lines_held) if isinstance(row, Block) else (row[1], row[4])
+            if lines_held and line != accounted + 1:  # the records of a document have no lines of their own
+                raise _unaccounted(file, f"a record begins at line {line}, where line {accounted + 1} is to come")
+            accounted += lines_held
             follow.past(row)
-            if known and row[2] + row[3] < known:
+            if not isinstance(row, Block) and row[0] == NO_RECORD:
+                continue
+            if known and not isinstance(row, Block) and row[2] + row[3] < known:
                 same.append(row)
                 continue
-            # A last line that had no end may have made another record of itself, and of those before it.
-            waiting += same if known and not checked.head_ends_line else ()
-            waiting.append(row)
             if known:
-                given.begins, known = Mark(waiting[0][0], waiting[0][2]), 0
+                # A last line that had no end may have made another record of itself, and of those before it.
+                waiting += () if _ends_line(checked) else same
+                given.begins, known = _mark(waiting[0] if waiting else row), 0
+            if isinstance(row, Block):
+                problem = None
+                if waiting:
+                    given.records += len(waiting)
+                    yield _batch(waiting, file, schema)
+                    waiting, held = [], 0
+                given.records += len(row.lengths)
+                yield from _block_batches(row, file, schema)
+                continue
+            problem = row[6]
+            waiting.append(row)
             held += len(row[7])
             if len(waiting) >= BATCH_ROWS or held >= BATCH_BYTES:
                 given.records += len(waiting)
                 yield _batch(waiting, file, schema)
                 waiting, held = [], 0
-        checked.must_be(file)
-        lines = lines or checked.lines
+        if isinstance(checked, _Checked):
+            checked.must_be(file)
+            lines = lines or checked.lines
+    assert lines is not None
     if problem != "header" and accounted != lines.count:
         raise _unaccounted(file, f"it has {lines.count:,} lines, and its records hold {accounted:,}")
     if known:  # no record goes on behind them
-        waiting = same if not checked.head_ends_line else waiting
-        given.begins = Mark(waiting[0][0], waiting[0][2]) if waiting else Mark(follow.ordinal + 1, file.size)
+        waiting = waiting if _ends_line(checked) else same
+        given.begins = _mark(waiting[0]) if waiting else Mark(follow.ordinal + 1, file.size)
     given.open = follow.mark
     given.records += len(waiting)
     if waiting:
         yield _batch(waiting, file, schema)
+
+
+def _ends_line(checked: _Checked | io.BytesIO) -> bool:
+    """Whether what was read of the file before ended with a line's end."""
+    return isinstance(checked, _Checked) and checked.head_ends_line
 
 
 class _Open:
@@ -218,16 +248,22 @@ class _Open:
         self._ahead: int | None = None if asked is None or file.path.endswith(COMPRESSED) else asked(options)
         self._size, self._first, self._last, self.ordinal = file.size, None, None, -1
 
-    def past(self, row: Row) -> None:
-        """A record has come, in file order."""
-        self.ordinal = row[0]
+    def past(self, row: Row | Block) -> None:
+        """A record, or a block of them, has come, in file order."""
+        if isinstance(row, Block):
+            place = int(row.ends[-2]) if len(row.ends) > 1 else 0  # of its last record
+            self.ordinal, mark, raw, problem = row.ordinal + len(row.ends) - 1, place + row.offset, row.raw[place:], None
+        elif row[0] == NO_RECORD:
+            return
+        else:
+            self.ordinal, mark, raw, problem = row[0], row[2], row[7], row[6]
         if self._ahead is None or self._first is not None:
             return
-        if row[6] == "header" or row[7].startswith(BOM):  # a whole file; a mark that would be taken for the file's own
+        if problem == "header" or raw.startswith(BOM):  # a whole file; a mark that would be taken for the file's own
             self._ahead = None
             return
-        self._last = Mark(row[0], row[2])
-        if row[6] is not None and self._ahead and row[2] + row[3] + self._ahead > self._size:
+        self._last = Mark(self.ordinal, mark)
+        if problem and self._ahead and mark + len(raw) + self._ahead > self._size:
             self._first = self._last
 
     @property
@@ -245,9 +281,29 @@ def _passed(content: BinaryIO, size: int) -> int:
     return lines
 
 
-def _moved(rows: Iterator[Row], begins: Mark, lines: int) -> Iterator[Row]:
+def _one_by_one(rows: Iterator[Row | Block], until: int) -> Iterator[Row | Block]:
+    """The same records; blocks that begin before a byte of the file row by row."""
+    for row in rows:
+        if not isinstance(row, Block) or row.offset >= until:
+            yield row
+            continue
+        begin, line = 0, row.line
+        for n, cells in enumerate(zip(*[column.to_pylist() for column in row.cells], strict=True)):
+            length, lines = int(row.lengths[n]), 1 if row.lines is None else int(row.lines[n])
+            yield row.ordinal + n, line, row.offset + begin, length, lines, cells, None, row.raw[begin : begin + length]
+            begin, line = int(row.ends[n]), line + lines
+
+
+def _mark(row: Row | Block) -> Mark:
+    return Mark(row.ordinal, row.offset) if isinstance(row, Block) else Mark(row[0], row[2])
+
+
+def _moved(rows: Iterator[Row | Block], begins: Mark, lines: int) -> Iterator[Row | Block]:
     """Rows of a part of a file by their places in the whole of it."""
     for row in rows:
+        if isinstance(row, Block):
+            yield replace(row, ordinal=row.ordinal + begins.ordinal, line=row.line + lines, offset=row.offset + begins.offset)
+            continue
         yield (row[0] if row[0] == NO_RECORD else row[0] + begins.ordinal, row[1] + lines, row[2] + begins.offset, *row[3:])
 
 
@@ -288,9 +344,9 @@ def _most_unpacked(size: int, options: Mapping[str, Any]) -> int:
     return min(limits["most"], max(UNPACKED_FREE, limits["ratio"] * size))
 
 
-def _damage(file: FileEdition, opened: Callable[[], BinaryIO], most: int) -> tuple[str | None, _LineEnds]:
-    """Why a compressed file can't be unpacked whole, None when it can; and its lines."""
-    lines = _LineEnds()
+def _damage(file: FileEdition, opened: Callable[[], BinaryIO], most: int) -> tuple[str | None, _LineEnds, bytes | None]:
+    """Why a compressed file can't be unpacked whole, None when it can; its lines; and its content where that is small enough to be held."""
+    lines, held = _LineEnds(), list[bytes]()
     with closing(_Checked(opened(), file.size)) as checked:
         damage, size = None, 0
         try:
@@ -298,12 +354,16 @@ def _damage(file: FileEdition, opened: Callable[[], BinaryIO], most: int) -> tup
             while damage is None and (block := unpacked.read(_BLOCK)):
                 size += len(block)
                 lines.pass_by(block)
+                if size <= HELD:
+                    held.append(block)
+                else:
+                    held.clear()
                 if size > most:
                     damage = f"{file.size} bytes unpack to more than {most}"
         except (OSError, EOFError, zlib.error, ValueError) as error:
             damage = str(error).replace(";", ",") or type(error).__name__
         checked.must_be(file)
-    return damage, lines
+    return damage, lines, b"".join(held) if size <= HELD and not damage else None
 
 
 class _Checked(io.RawIOBase):
@@ -398,18 +458,32 @@ def _batch(rows: Sequence[Row], file: FileEdition, schema: pa.Schema) -> pa.Reco
     ordinals, lines, offsets, lengths, _, fields, problems, raws = zip(*rows, strict=True)
     if max(lengths) > _INT:  # a record beyond 2 GiB, of which LIMIT bytes are kept
         lengths = tuple(min(length, _INT) for length in lengths)
-    n = len(rows)
     columns = (ordinals, lines, offsets, lengths, *zip(*fields, strict=True), problems, raws)
-    arrays = [pa.repeat(pa.scalar(v, f.type), n) for v, f in zip((file.base, file.path, file.edition, file.sha256), schema, strict=False)]
-    arrays += [pa.array(values, field.type) for values, field in zip(columns, list(schema)[4:], strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, list(schema)[3:], strict=True)]
+    return pa.RecordBatch.from_arrays([*_of_file(file, len(rows), schema), *arrays], schema=schema)
+
+
+def _block_batches(block: Block, file: FileEdition, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The records of a block. Their `_raw` holds their line ends as well: `length` says how much of it is the record's."""
+    n = len(block.lengths)
+    ends = np.concatenate([[0], block.ends])
+    lines = np.arange(n) if block.lines is None else np.cumsum(block.lines) - block.lines
+    raw = pa.Array.from_buffers(pa.binary(), n, [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(block.raw)])
+    numbers = (block.ordinal + np.arange(n), block.line + lines, block.offset + ends[:-1])
+    arrays = [*(pa.array(column, pa.int64()) for column in numbers), pa.array(block.lengths, pa.int32()), *block.cells, pa.nulls(n, pa.string()), raw]
+    whole = pa.RecordBatch.from_arrays([*_of_file(file, n, schema), *arrays], schema=schema)
+    for at in range(0, n, BATCH_ROWS):
+        yield whole.slice(at, BATCH_ROWS)
+
+
+def _of_file(file: FileEdition, n: int, schema: pa.Schema) -> list[pa.Array]:
+    return [pa.repeat(pa.scalar(v, f.type), n) for v, f in zip((file.path, file.edition, file.sha256), schema, strict=False)]
 
 
 def _schema(width: int) -> pa.Schema:
     text, long = pa.string(), pa.int64()
     return pa.schema(
         [
-            ("_base", pa.int32()),
             ("file", text),
             ("edition", pa.int32()),
             ("sha256", text),
@@ -423,34 +497,50 @@ def _schema(width: int) -> pa.Schema:
     )
 
 
-def _ddl(width: int) -> str:
-    cells = "".join(f"cell{i} string, " for i in range(width))
-    origin = "_base int, file string, edition int, sha256 string, ordinal bigint, line bigint, `offset` bigint, length int"
-    return f"{origin}, {cells}_problem string, _raw binary"
-
-
 def _typed(found: DataFrame, source: Source) -> DataFrame:
     """Cells of text -> the contract's types, and the reasons where that fails."""
     from pyspark.sql import functions as F
 
+    # Cells that are plainly numbers came as such. What is left of a row is judged where there is any: the same expressions, once for
+    # all columns of a type. One for each column made generated code of a size that the JVM never compiles.
+    of_type = {kind: [i for i, c in enumerate(source.fields) if c.type == kind] for kind in TYPES}
+    judged: dict[int, SparkColumn] = {}
+    odd = F.col("_odd").isNotNull()
+    for kind, places in of_type.items():
+        if places:
+            cells = F.array(*[F.col(f"_odd.cell{i}") for i in places])
+            each = F.when(odd, F.transform(cells, partial(_judged, source.fields[places[0]], source)))
+            found = found.withColumn(f"_{kind}", each)
+            judged |= {i: F.col(f"_{kind}")[n] for n, i in enumerate(places)}
     fields: list[SparkColumn] = []
-    problems = [F.col("_problem")]
+    failed: list[tuple[SparkColumn, SparkColumn]] = [(F.col("_problem").isNotNull(), F.col("_problem"))]
     for i, column in enumerate(source.fields):
+        if i in judged:
+            fields.append(F.coalesce(F.col(f"number{i}"), judged[i]["value"]).alias(column.name))
+            wrong = judged[i]["wrong"]
+            failed.append((odd & wrong.isNotNull(), F.concat(wrong, F.lit(f":{column.name}"))))
+            continue
         text, value, wrong = _value(F.col(f"cell{i}"), column, source)
         fields.append(value.alias(column.name))
         if wrong is not None:
-            problems.append(F.when(text.isNotNull() & value.isNull(), F.concat(wrong, F.lit(f":{column.name}"))))
-    problem = F.nullif(F.concat_ws(";", *problems), F.lit(""))
-    # A content that stands beside older ones of its file has ids of its own: concat_ws leaves out what is null.
-    base = F.when(F.col("_base") > 1, F.col("_base").cast("string"))
-    row_id = F.substring(F.sha2(F.concat_ws("\x1f", F.lit(source.name), F.col("file"), base, F.col("ordinal").cast("string")), 256), 1, 32)
+            failed.append((text.isNotNull() & value.isNull(), F.concat(wrong, F.lit(f":{column.name}"))))
+    # Asked as one condition first: most records have no problem, and need no text made of none.
+    problem = F.when(reduce(or_, [bad for bad, _ in failed]), F.concat_ws(";", *[F.when(bad, reason) for bad, reason in failed]))
     return found.select(
-        row_id.alias("row_id"),
-        *ORIGIN[1:],
+        *ORIGIN,
         *fields,
         problem.alias("_problem"),
-        F.when(problem.isNotNull(), F.col("_raw")).alias("_raw"),
+        F.when(problem.isNotNull(), F.substring("_raw", F.lit(1), F.col("length"))).alias("_raw"),
     )
+
+
+def _judged(column: Column, source: Source, cell: SparkColumn) -> SparkColumn:
+    """A cell's value and, where it has none but text, the reason."""
+    from pyspark.sql import functions as F
+
+    text, value, wrong = _value(cell, column, source)
+    reason = F.lit(None).cast("string") if wrong is None else F.when(text.isNotNull() & value.isNull(), wrong)
+    return F.struct(value.alias("value"), reason.alias("wrong"))
 
 
 # Spark casts 'NaN', 'Infinity', '1d' and '0x1p3' to double as well; a sensor that writes them has no number to tell.
@@ -533,14 +623,21 @@ def _fold(options: Mapping[str, Any], source: Source) -> str | None:
 
 
 def _reader(format: str) -> _Rows:
-    """The reader of a format: the module of its name in lake/sources. A new format is a new file there."""
+    """The reader of a format: the module of its name in lake/sources, by blocks if it can. A new format is a new file there."""
     try:
-        return importlib.import_module(f"lake.sources.{format}").rows
+        module = importlib.import_module(f"lake.sources.{format}")
+        return getattr(module, "blocks", module.rows)
     except (ModuleNotFoundError, AttributeError):
         raise ContractBroken(
             f"no reader for format {format!r}",
-            next_step=f"formats are lines and delimited; a new one is lake/sources/{format}.py with rows()",
+            next_step=f"formats are lines, delimited, conll, json_lines and json_document; a new one is lake/sources/{format}.py with rows()",
         ) from None
+
+
+def _tasks(files: Sequence[FileEdition], cores: int) -> int:
+    """Tasks for some files, each of which writes a data file: one more for each BYTES_PER_TASK, up to TASKS_PER_CORE of them a core."""
+    size = sum(f.size * (8 if f.path.endswith(COMPRESSED) else 1) for f in files)
+    return max(1, min(cores * TASKS_PER_CORE, -(-size // BYTES_PER_TASK)))
 
 
 def _groups(files: Sequence[FileEdition], most: int) -> list[list[FileEdition]]:

@@ -12,9 +12,13 @@ What every format finds wrong with a record, beside what its own module names:
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import pyarrow as pa
 
 from lake.errors import ContractBroken
 
@@ -50,9 +54,100 @@ class Record:
     raw: bytes
 
 
-def physical_lines(stream: BinaryIO, limit: int = LIMIT) -> Iterator[Line]:
-    """Lines of a buffered stream, with bounded memory; a byte order mark at the start belongs to no line."""
-    offset, readline = 0, stream.readline
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Records without a problem that follow each other, by column: some 20 times as fast to make as their rows.
+
+    A reader that has `blocks(stream, options, fields, path)` beside its `rows` gives what is plain in this form, and the same
+    rows as `rows` for all else. `raw` are the block's bytes; `ends[i]` is where record i's last line end stops in them, and
+    where record i + 1 begins.
+    """
+
+    ordinal: int
+    line: int
+    lines: np.ndarray | None
+    offset: int
+    lengths: np.ndarray
+    ends: np.ndarray
+    cells: Sequence[pa.Array]
+    raw: bytes
+
+    @property
+    def lines_held(self) -> int:
+        """Lines of all its records; `lines` is None where each has one."""
+        return len(self.lengths) if self.lines is None else int(self.lines.sum())
+
+
+class Ahead:
+    """A stream of which blocks of whole lines can be taken, and given back to be read line by line."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._held, self._at, self._ended = stream, b"", 0, False
+        self.position = 0  # bytes that were taken and not given back
+
+    def whole_lines(self, size: int) -> bytes:
+        """Some `size` bytes that end with a line's end; none at the end of the stream, and before a line that is longer."""
+        if len(self._held) - self._at < size and not self._ended:
+            more = self._stream.read(max(size, READ_AT_ONCE))
+            self._ended = not more
+            self._held, self._at = self._held[self._at :] + more, 0
+        end = self._held.rfind(b"\n", self._at, self._at + size) + 1
+        if end <= self._at:
+            return b""
+        block = self._held[self._at : end]
+        self.position += len(block)
+        self._at = end
+        return block
+
+    def back(self, size: int) -> None:
+        """Give back the last `size` bytes of the block that was taken last."""
+        self._at -= size
+        self.position -= size
+
+    def readline(self, limit: int = -1, /) -> bytes:
+        """As a buffered stream's."""
+        held, at = self._held, self._at
+        limit = limit if limit >= 0 else len(held) + 2**62
+        end = held.find(b"\n", at, at + limit) + 1 or min(len(held), at + limit)
+        line = held[at:end]
+        self._at = end
+        if len(line) < limit and line[-1:] != b"\n":
+            line += self._stream.readline(min(limit - len(line), 2**62))
+        self.position += len(line)
+        return line
+
+
+READ_AT_ONCE = 1024 * 1024
+FEWEST = 64  # records of a block: fewer, before one that is not plain, cost more by column than by row
+ROW_BY_ROW = 16 * 1024  # bytes that are read row by row before the next block is tried: where much is wrong, trying costs more than it gains
+
+
+def line_ends(block: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Of each line of a block that ends with one: where it ends with its line end, and its length without."""
+    octets = np.frombuffer(block, np.uint8)
+    at = np.flatnonzero(octets == 10)
+    ends = at + 1
+    lengths = np.diff(ends, prepend=0) - 1
+    if b"\r\n" in block:
+        lengths -= (octets[at - 1] == 13) & (at > 0)
+    return ends, lengths
+
+
+def is_by_the_byte(encoding: str) -> bool:
+    """Whether text of many lines is decoded as its lines one by one are: what an encoding does with a line depends on no other."""
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError:
+        return False
+    return name in ("utf-8", "ascii") or name.startswith(("iso8859-", "cp125"))
+
+
+def physical_lines(stream: BinaryIO | Ahead, limit: int = LIMIT, offset: int = 0) -> Iterator[Line]:
+    """Lines of a buffered stream, with bounded memory; a byte order mark at the start belongs to no line.
+
+    `offset` is where the stream stands in its file.
+    """
+    readline = stream.readline
     while piece := readline(limit):
         size = len(piece)
         if piece[-1] == 10:  # "\n"
@@ -113,7 +208,7 @@ def longest(options: Mapping[str, Any]) -> int:
     return limit
 
 
-def _long_line(stream: BinaryIO, piece: bytes, limit: int) -> tuple[bytes, int, int]:
+def _long_line(stream: BinaryIO | Ahead, piece: bytes, limit: int) -> tuple[bytes, int, int]:
     size, tail = len(piece), piece[-2:]
     while tail[-1:] != b"\n" and (rest := stream.readline(limit)):
         size, tail = size + len(rest), (tail + rest)[-2:]

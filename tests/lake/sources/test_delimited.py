@@ -143,6 +143,11 @@ def test_reads_what_the_csv_module_writes(rows: list[tuple[str, str]]) -> None:
         ("sms_spam", 477_907, {None: 5_574}),
         ("sentiment_sentences", 204_831, {None: 3_000}),
         ("asap_reviews_zh", 311_923, {None: 300}),
+        ("e2e_nlg", 1_161_305, {None: 4_672}),
+        ("bgl_structured", 425_129, {None: 2_000}),
+        ("hdfs_structured", 414_635, {None: 2_000}),
+        ("linux_structured", 327_804, {None: 2_000}),
+        ("loghub_templates", 8_663 + 837 + 5_469, {None: 120 + 14 + 118}),
     ],
 )
 def test_real_files(real_files: Any, name: str, size: int, rows: dict[str | None, int]) -> None:
@@ -160,6 +165,7 @@ def test_real_files(real_files: Any, name: str, size: int, rows: dict[str | None
         "occupancy": [2_665, 8_143],
         "beijing_air": [35_064] * 2,
         "sentiment_sentences": [1_000] * 3,
+        "loghub_templates": [120, 14, 118],
     }
     assert each == expected.get(name, each)
     assert name != "nab" or len(files) == 13

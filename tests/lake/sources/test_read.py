@@ -20,7 +20,7 @@ from lake.contract import Column, Source
 from lake.errors import ContractBroken, FileChanged, StoreUnreachable
 from lake.session import spark_session
 from lake.settings import Settings
-from lake.sources import delimited, discover, lines, read
+from lake.sources import conll, delimited, discover, json_lines, lines, read
 from lake.sources.delimited import rows
 from lake.sources.files import FileEdition, Mark
 from lake.sources.read import Given, _batches, _groups, _instant, _schema  # pyright: ignore[reportPrivateUsage]
@@ -159,7 +159,7 @@ def parsed(data: bytes, source: tuple[Any, dict[str, Any]], head: FileEdition | 
         file = replace(file, head=head.size, begins=head.open)
     given = Given()
     found = _batches(file, lambda: io.BytesIO(data), module.rows, options, ["a"], _schema(1), given)
-    records = [tuple(r.values())[4:] for batch in found for r in batch.to_pylist()]  # without base, file, edition and hash
+    records = [tuple(r.values())[3:] for batch in found for r in batch.to_pylist()]  # without file, edition and hash
     assert given.records == len(records)
     return records, replace(file, open=given.open, begins=given.begins if head is not None else None)
 
@@ -169,6 +169,8 @@ GROWING: list[tuple[Any, dict[str, Any]]] = [
     (lines, {"pattern": "(?P<a>[ab]*)", "longest": 3}),
     (delimited, {"header": ["a"]}),
     (delimited, {"header": False, "quote": None}),
+    (json_lines, {}),
+    (conll, {}),
 ]
 
 
