@@ -28,6 +28,8 @@ C libraries.
 
 # ruff: noqa: E501  (log lines and stack traces are as long as the software writes them)
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -96,6 +98,7 @@ def samples() -> dict[str, bytes]:
     }
     for broker, lines in ((0, kafka0()), (1, kafka1())):
         files |= {f"logs/kafka/kafka{broker}/{name}": content for name, content in lines.files().items()}
+    files |= {f"logs/loghub/{name}": content for name, content in loghub().items()}
     files |= {f"sensors/nab/{name}": content for name, content in nab().items()}
     files |= {f"sensors/beijing_air/{name}": content for name, content in beijing_air().items()}
     files |= {f"sensors/occupancy/{name}": content for name, content in occupancy().items()}
@@ -1228,6 +1231,134 @@ def attack(log: AuthLog) -> None:
             user = one_of(rng, GUESSES)
             unknown(log, at, program, user, source, port, tries=2 if rng.random() < 0.12 else 1)
         at += seconds(whole(rng, 9, 26))
+
+
+# --- LogHub's layout: a raw log, the same parsed, and its templates; CRLF -------------------------------------------------
+
+BGL_EVENTS = {
+    "E1": "instruction cache parity error corrected",
+    "E2": "<*> double-hummer alignment exceptions",
+    "E3": "generating core.<*>",
+    "E4": "ciod: failed to read message prefix on control stream (CioStream socket to <*>",
+    "E5": "data TLB error interrupt",
+    "E6": "Node card is not fully functional, <*> of <*> links up",
+}
+HDFS_EVENTS = {
+    "E1": "BLOCK* NameSystem.addStoredBlock: blockMap updated: <*> is added to <*> size <*>",
+    "E2": "Receiving block <*> src: /<*> dest: /<*>",
+    "E3": "PacketResponder <*> for block <*> terminating",
+    "E4": "<*>:Got exception while serving <*> to /<*>:",
+    "E5": "BLOCK* ask <*> to replicate <*> to datanode(s) <*> <*>",
+}
+LINUX_EVENTS = {
+    "E1": "authentication failure; logname= uid=<*> euid=<*> tty=NODEVssh ruser= rhost=<*> ",
+    "E2": "check pass; user unknown",
+    "E3": "session opened for user <*> by (uid=<*>)",
+    "E4": "session closed for user <*>",
+    "E5": "restart.",
+    "E6": "ROOT LOGIN ON <*>",
+    "E7": "device eth0: link is <*>",
+}
+Parsed = tuple[str, tuple[object, ...], str, str]  # what stands before the message, its columns, the event, the message
+
+
+def loghub() -> dict[str, bytes]:
+    """The computing racks that score frauds, the file system that keeps telemetry, and the host that prints letters: their two days."""
+    return {
+        **three_files("BGL/BGL_sample", "Label,Timestamp,Date,Node,Time,NodeRepeat,Type,Component,Level", BGL_EVENTS, racks(), end=False),
+        **three_files("HDFS/HDFS_sample", "Date,Time,Pid,Level,Component", HDFS_EVENTS, file_system(), end=True),
+        # The day in the name is that of its rotation: it tells the year, which no line does.
+        **three_files("Linux/Linux_20260312", "Month,Date,Time,Level,Component,PID", LINUX_EVENTS, printing_host(), end=False),
+    }
+
+
+def three_files(name: str, columns: str, events: dict[str, str], lines: Sequence[Parsed], *, end: bool) -> dict[str, bytes]:
+    """The raw log (whose last line may lack its end), the parsed one and the templates."""
+    raw = text([before + message for before, _, _, message in lines], "\r\n")
+    parsed = [(number, *cells, message.strip(), event, events[event].strip()) for number, (_, cells, event, message) in enumerate(lines, 1)]
+    return {
+        f"{name}.log": raw if end else raw.removesuffix(b"\r\n"),
+        f"{name}.log_structured.csv": table(f"LineId,{columns},Content,EventId,EventTemplate", parsed),
+        f"{name}.log_templates.csv": table("EventId,EventTemplate", [(event, template.strip()) for event, template in events.items()]),
+    }
+
+
+def table(header: str, rows: Iterable[Sequence[object]]) -> bytes:
+    """CSV with quotes where they are needed, CRLF."""
+    written = io.StringIO(newline="")
+    csv.writer(written).writerows([header.split(","), *rows])
+    return written.getvalue().encode()
+
+
+def filled(template: str, *values: object) -> str:
+    """The template's text with a value in place of each <*>."""
+    first, *rest = template.split("<*>")
+    return first + "".join(f"{value}{part}" for value, part in zip(values, rest, strict=True))
+
+
+def racks() -> list[Parsed]:
+    """Blue Gene/L's form. Local time is seven hours behind UTC; the label is an administrator's word for an alert."""
+    rng, told = chance("bgl"), list[tuple[datetime, str, str, str, str, str, str]]()
+    for at in moments(START + seconds(1_300), END, timedelta(hours=3)):
+        node = f"R{whole(rng, 0, 3):02d}-M{whole(rng, 0, 1)}-N{whole(rng, 0, 9)}-C:J{whole(rng, 2, 17):02d}-U{one_of(rng, ('01', '11'))}"
+        told.append((at + ms(between(rng, 0, 60_000)), "-", node, "RAS", "KERNEL", "INFO", "E1"))
+        if rng.random() < 0.4:
+            told.append((at + seconds(whole(rng, 70, 900)), "-", node, "RAS", "KERNEL", one_of(rng, ("INFO", "WARNING")), one_of(rng, ("E2", "E3"))))
+    for n in range(6):  # the gateway's brokers are gone: the racks can't read what they are to score
+        told.append((HALT + seconds(20 + 7 * n), "APPREAD", f"R01-M1-N{n}-I:J18-U01", "RAS", "APP", "FATAL", "E4"))
+    told.append((day(11, "03:12:40"), "KERNDTLB", "R02-M0-N3-C:J05-U11", "RAS", "KERNEL", "FATAL", "E5"))
+    told.append((day(11, "03:12:41"), "-", "R02-M0-N3", "NULL", "DISCOVERY", "SEVERE", "E6"))
+    lines: list[Parsed] = []
+    for at, label, node, kind, component, level, event in sorted(told):
+        local = at - timedelta(hours=7)
+        values = {"E2": (whole(rng, 1, 40),), "E3": (whole(rng, 100, 4_000),), "E4": (f"10.20.1.{whole(rng, 4, 9)}:33370",), "E6": (10, 12)}
+        cells = (label, int(at.timestamp()), f"{local:%Y.%m.%d}", node, f"{local:%Y-%m-%d-%H.%M.%S.%f}", node, kind, component, level)
+        lines.append((f"{' '.join(map(str, cells))} ", cells, event, filled(BGL_EVENTS[event], *values.get(event, ()))))
+    return lines
+
+
+def file_system() -> list[Parsed]:
+    """HDFS: a block an hour and its copies; one copy that can't be read, and is made again."""
+    rng, lines = chance("hdfs"), list[Parsed]()
+
+    def say(at: datetime, level: str, component: str, event: str, *values: object) -> None:
+        cells = (f"{at:%y%m%d}", f"{at:%H%M%S}", whole(rng, 13, 400), level, component)
+        lines.append((f"{cells[0]} {cells[1]} {cells[2]} {level} {component}: ", cells, event, filled(HDFS_EVENTS[event], *values)))
+
+    for at in moments(START + seconds(600), END, timedelta(hours=2)):
+        block = f"blk_{one_of(rng, ('', '-'))}{whole(rng, 10**15, 10**18)}"
+        one, two = (f"10.20.2.{n}:50010" for n in (whole(rng, 11, 13), whole(rng, 14, 16)))
+        say(at, "INFO", "dfs.DataNode$DataXceiver", "E2", block, one, two)
+        say(at + seconds(4), "INFO", "dfs.DataNode$PacketResponder", "E3", whole(rng, 0, 2), block)
+        say(at + seconds(5), "INFO", "dfs.FSNamesystem", "E1", two, block, 67_108_864)
+        if at.day == 11 and at.hour == 14:
+            say(at + seconds(90), "WARN", "dfs.DataNode$DataXceiver", "E4", two, block, one.split(":")[0])
+            say(at + seconds(92), "INFO", "dfs.FSNamesystem", "E5", one, block, "10.20.2.17:50010", "10.20.2.18:50010")
+    return lines
+
+
+def printing_host() -> list[Parsed]:
+    """Syslog of an old host, its year told by its file's name: a guess at passwords at night, a log-in on its screen, a link that fails."""
+    told = list[tuple[datetime, str, int | None, str, tuple[object, ...]]]()
+    for at in (day(10, "04:04:46"), day(11, "04:04:31")):
+        told.append((at, "syslogd 1.4.1", None, "E5", ()))
+        told += [(at + seconds(30 * n), "su(pam_unix)", 2_000 + at.day, f"E{3 + n}", ("cyrus", 0)[: 2 - n]) for n in (0, 1)]
+    for n in range(8):
+        at, process = day(10, "22:20:11") + seconds(23 * n), 19_900 + n
+        if n % 3 == 0:
+            told.append((at - seconds(1), "sshd(pam_unix)", process, "E2", ()))
+        told.append((at, "sshd(pam_unix)", process, "E1", (0, 0, "203.0.113.77" if n < 5 else "198.51.100.23")))
+    told += [
+        (day(11, "11:44:02"), "kernel", None, "E7", ("down",)),
+        (day(11, "11:46:39"), "kernel", None, "E7", ("up",)),
+        (day(11, "14:55:40"), " -- root", 2_421, "E6", ("tty2",)),
+    ]
+    lines: list[Parsed] = []
+    for at, program, process, event, values in sorted(told, key=lambda one: (one[0], one[3])):
+        before = f"{at:%b} {at.day:>2} {at:%H:%M:%S} printer {program}{'' if process is None else f'[{process}]'}: "
+        cells = (f"{at:%b}", at.day, f"{at:%H:%M:%S}", "printer", program.strip(), "" if process is None else process)
+        lines.append((before, cells, event, filled(LINUX_EVENTS[event], *values)))
+    return lines
 
 
 # --- sensors ---------------------------------------------------------------------------------------------------------------

@@ -111,6 +111,12 @@ SOURCES: dict[str, Source] = {
             pid="int",
             message="string",
         ),
+        _source("events", "json_lines", TIMES, time="timestamp", value="double", count="bigint", note="string"),
+        _source("events_open", "json_lines", {"unknown": {"field": "more"}, "longest": 64}, value="double", more="string"),
+        _source("windows", "json_document", {**TIMES, "rows": ["series", "[]"]}, series="string", time="timestamp", value="double"),
+        _source("answers", "json_document", {"rows": [".data", "[]"], "unknown": "ignore", "longest": 128}, value="double", note="string"),
+        _source("tagged", "conll", {}, tokens="string", tags="string"),
+        _source("tagged_words", "conll", {"separator": " ", "longest": 64}, tokens="string", parts="string", tags="string"),
     )
 }
 
@@ -530,7 +536,195 @@ SYSLOGS = (
     syslog("blank lines only.log", (b"\n", "empty_row"), (b"\n", "empty_row")),
 )
 
-CASES: tuple[Case, ...] = (*ARCHIVES, *SHAPES, *HEADERS, *QUOTES, *ENCODINGS, *NUMBERS, *TIMES_WRONG, *NAMES, *ITALIAN, *LOGS, *SYSLOGS)
+# events: JSON Lines
+J1, EVENT_J1 = b'{"time":"2024-03-01 07:00:00","value":1.5,"count":7,"note":"ok"}\n', ("2024-03-01 07:00:00", 1.5, 7, "ok")
+J2, EVENT_J2 = b'{"note":"well","count":8,"value":-2e0,"time":"2024-03-01 08:00:00"}\n', ("2024-03-01 08:00:00", -2.0, 8, "well")
+
+
+def event(path: str, line: bytes, reason: str) -> Case:
+    """A wrong line between two that are right."""
+    return Case("events", path, J1 + line + b"\n" + J2, (EVENT_J1, EVENT_J2), (Reject(reason, 2, line),))
+
+
+def said_of(path: str, line: bytes, row: tuple[Value, ...]) -> Case:
+    """A line between two others that looks odd and is right."""
+    return Case("events", path, J1 + line + b"\n" + J2, (EVENT_J1, row, EVENT_J2))
+
+
+EVENTS = (
+    Case("events", "empty.json", b""),
+    Case("events", "byte order mark.json", b"\xef\xbb\xbf" + J1 + J2, (EVENT_J1, EVENT_J2)),
+    Case("events", "crlf, no last line end.json", J1[:-1] + b"\r\n" + J2[:-1], (EVENT_J1, EVENT_J2)),
+    Case("events", "packed.json.gz", gz(J1 + J2), (EVENT_J1, EVENT_J2)),
+    Case("events", "truncated.json.gz", gz(J1 + J2)[:-9], (), (Reject(f"unreadable:{ENDED}", 1, b""),)),
+    Case("events", "cut off.json", J1 + J2[:30], (EVENT_J1,), (Reject("json", 2, J2[:30]),)),
+    Case("events", "put together.json", J1 + b"\xef\xbb\xbf" + J2, (EVENT_J1,), (Reject("json", 2, b"\xef\xbb\xbf" + J2[:-1]),)),
+    Case(
+        "events", "utf-16.json", J1.decode().encode("utf-16"), (), (Reject("encoding", 1, J1.decode().encode("utf-16")[:-2]), Reject("nul", 2, b"\0"))
+    ),
+    Case("events", "hole at the end.json", J1 + b"\0" * 4096, (EVENT_J1,), (Reject("nul", 2, b"\0" * 4096),)),
+    said_of("nothing in it.json", b"{}", (None, None, None, None)),
+    said_of("null.json", b'{"value":null,"note":null}', (None, None, None, None)),
+    said_of("blanks.json", b' { "note" : "a" }\t', (None, None, None, "a")),
+    said_of("escapes.json", b'{"note":"a\\n\\u00e9\\ud83d\\ude00\\/"}', (None, None, None, "a\n\u00e9\U0001f600/")),
+    said_of("line ends of other alphabets.json", '{"note":"a\x85\u2028b"}'.encode(), (None, None, None, "a\x85\u2028b")),
+    said_of("an object as text.json", b'{"note":{"a": [1, 2.50]}}', (None, None, None, '{"a":[1,2.50]}')),
+    said_of("a number as text.json", b'{"note":12345678901234567890.10}', (None, None, None, "12345678901234567890.10")),
+    said_of("largest bigint.json", b'{"count":9223372036854775807}', (None, None, 2**63 - 1, None)),
+    said_of("text as a number.json", b'{"value":"1.25"}', (None, 1.25, None, None)),
+    event("blank line.json", b"", "empty_row"),
+    event("no json.json", b"time=1", "json"),
+    event("python's.json", b"{'note': 'a'}", "json"),
+    event("two values.json", b'{"note":"a"}{"note":"b"}', "json"),
+    event("garbage behind.json", b'{"note":"a"} x', "json"),
+    event("comma behind.json", b'{"note":"a",}', "json"),
+    event("comment.json", b'{"note":"a"} // b', "json"),
+    event("an array.json", b'[{"note":"a"}]', "not_an_object"),
+    event("a number.json", b"7", "not_an_object"),
+    event("name twice.json", b'{"value":1,"value":2}', "duplicate_key:value"),
+    event("name twice, within.json", b'{"note":{"a":1,"a":1}}', "duplicate_key:a"),
+    event("other case.json", b'{"Value":1}', "key_case:Value"),
+    event("unknown name.json", b'{"value":1,"unit":"C"}', "unknown_key:unit"),
+    event("nan.json", b'{"value":NaN}', "not_json_number"),
+    event("infinity.json", b'{"value":-Infinity}', "not_json_number"),
+    event("too large.json", b'{"value":1e999}', "out_of_range:value"),
+    event("beyond bigint.json", b'{"count":9223372036854775808}', "out_of_range:count"),
+    event("digits without end.json", b'{"count":' + b"9" * 5000 + b"}", "out_of_range:count"),  # Python's int() takes 4,300
+    event("fraction.json", b'{"count":7.0}', "not_a_number:count"),
+    event("a word for a number.json", b'{"value":true}', "not_a_number:value"),
+    event("an array for a number.json", b'{"value":[1]}', "not_a_number:value"),
+    event("no such day.json", b'{"time":"2024-02-30 00:00:00"}', "not_a_timestamp:time"),
+    event("nul.json", b'{"note":"a\\u0000b"}', "nul"),
+    event("half a pair.json", b'{"note":"\\ud83d"}', "surrogate"),
+    event("latin-1.json", b'{"note":"caf\xe9"}', "encoding"),
+    event("line end in text.json", b'{"note":"a\tb"}', "json"),
+    event("depth bomb.json", b'{"note":' + b"[" * 200_000 + b"]" * 200_000 + b"}", "depth"),
+    Case(
+        "events_open",
+        "more.json",
+        b'{"value":1,"b":{"c": 1.0},"a":"x"}\n{"value":2}\n{"VALUE":3}\n{"value":4,"note":"' + b"x" * 60 + b'"}\n{"more":5}\n',
+        ((1.0, '{"b":{"c":1.0},"a":"x"}'), (2.0, None), (None, '{"more":5}')),
+        (Reject("key_case:VALUE", 3, b'{"VALUE":3}'), Reject("too_long", 4, (b'{"value":4,"note":"' + b"x" * 60)[:64], 81)),
+    ),
+)
+
+# windows, answers: JSON documents
+WINDOWS = b"""{
+  "a": [["2024-03-01 07:00:00", 1.5], ["2024-03-01 08:00:00", -2]],
+  "b": [],
+  "c": [
+    ["2024-03-01 09:00:00", null]
+  ]
+}
+"""
+WINDOW_ROWS = (("a", "2024-03-01 07:00:00", 1.5), ("a", "2024-03-01 08:00:00", -2.0), ("c", "2024-03-01 09:00:00", None))
+
+
+def no_document(path: str, data: bytes, reason: str) -> Case:
+    """A document that is set aside whole."""
+    return Case("windows", path, data, (), (Reject(reason, 1, data.removesuffix(b"\n")),))
+
+
+DOCUMENTS = (
+    Case("windows", "windows.json", WINDOWS, WINDOW_ROWS),
+    Case("windows", "byte order mark.json", b"\xef\xbb\xbf" + WINDOWS, WINDOW_ROWS),
+    Case("windows", "on one line.json", WINDOWS.replace(b"\n", b""), WINDOW_ROWS),
+    Case("windows", "crlf.json.bz2", bz2.compress(WINDOWS.replace(b"\n", b"\r\n")), WINDOW_ROWS),
+    Case("windows", "empty.json", b""),
+    Case("windows", "nothing in it.json", b"{}\n"),
+    no_document("blank.json", b" \n\n", "json"),
+    no_document("cut off.json", WINDOWS[:-4], "json"),
+    no_document("garbage behind.json", WINDOWS + b"x\n", "json"),
+    no_document("put together.json", WINDOWS + WINDOWS, "json"),
+    no_document("no comma.json", WINDOWS.replace(b"[],", b"[]"), "json"),
+    no_document("depth bomb.json", b'{"a":' * 50_000, "depth"),
+    no_document("nul.json", WINDOWS + b"\0" * 64, "nul"),
+    no_document("latin-1.json", WINDOWS.replace(b'"b"', b'"\xe9"'), "encoding"),
+    Case("windows", "an array.json", b"[1, 2]\n", (), (Reject("rows", 1, b"[1, 2]"),)),
+    Case(
+        "windows",
+        "wrong records.json",
+        b'{"a": [["2024-03-01 07:00:00", 1.5],\n["x", 1], ["2024-03-01 07:00:00"],\n["2024-03-01 07:00:00", 1e999], [null, NaN]],\n"b": 7, "a": []}',
+        (("a", "2024-03-01 07:00:00", 1.5),),
+        (
+            Reject("not_a_timestamp:time", 2, b'["x", 1]'),
+            Reject("fields", 2, b'["2024-03-01 07:00:00"]'),
+            Reject("out_of_range:value", 3, b'["2024-03-01 07:00:00", 1e999]'),
+            Reject("not_json_number", 3, b"[null, NaN]"),
+            Reject("rows", 4, b"7"),
+            Reject("duplicate_key:a", 4, b"[]"),
+        ),
+    ),
+    Case(
+        "answers",
+        "page 1.json",
+        '{"next": {"data": 2}, "data": [{"value": 1, "id": 7},\n{"note": "é"}, {"Note": "x"}]}'.encode(),
+        ((1.0, None), (None, "é")),
+        (Reject("key_case:Note", 2, b'{"Note": "x"}'),),
+    ),
+    Case("answers", "an error.json", b'{"error": "gone"}\n', (), (Reject("rows", 1, b'{"error": "gone"}'),)),
+    Case(
+        "answers", "too long.json", b'{"data": [' + b"1,\n" * 50 + b"1]}\n", (), (Reject("too_long", 1, (b'{"data": [' + b"1,\n" * 50)[:128], 163),)
+    ),
+)
+
+# tagged: CoNLL
+S1, SENTENCE_1 = b"Eve\tB-person\nhums\tO\n\n", ("Eve hums", "B-person O")
+S2, SENTENCE_2 = b"lol\tO\n\n", ("lol", "O")
+
+
+def tagged(path: str, sentence: bytes, reason: str) -> Case:
+    """A wrong sentence between two that are right."""
+    return Case("tagged", path, S1 + sentence + b"\n\n" + S2, (SENTENCE_1, SENTENCE_2), (Reject(reason, 4, sentence),))
+
+
+TAGGED = (
+    Case("tagged", "empty.conll", b""),
+    Case("tagged", "blank lines only.conll", b"\n\t\n \n"),
+    Case("tagged", "sentences.conll", S1 + S2, (SENTENCE_1, SENTENCE_2)),
+    Case("tagged", "many blank lines.conll", b"\n\n" + S1 + b"\n \t\n" + S2 + b"\n", (SENTENCE_1, SENTENCE_2)),
+    Case("tagged", "no last line end.conll", S1 + S2[:-2], (SENTENCE_1, SENTENCE_2)),
+    Case("tagged", "crlf.conll", (S1 + S2).replace(b"\n", b"\r\n"), (SENTENCE_1, SENTENCE_2)),
+    Case("tagged", "byte order mark.conll", b"\xef\xbb\xbf" + S1 + S2, (SENTENCE_1, SENTENCE_2)),
+    Case("tagged", "packed.conll.zst", zst(S1 + S2), (SENTENCE_1, SENTENCE_2)),
+    Case("tagged", "no-break space.conll", "a\u00a0b\tO\n\u3000\tO\n".encode(), (("a\u00a0b \u3000", "O O"),)),
+    tagged("no tag.conll", b"a\tO\nb\nc\tO", "no_tag"),
+    tagged("empty tag.conll", b"a\t", "no_tag"),
+    tagged("mark on a line of its own.conll", b"a\tO\n\xef\xbb\xbf", "no_tag"),
+    tagged("no token.conll", b"a\tO\n\tO", "no_token"),
+    tagged("a column more.conll", b"a\tNN\tO", "columns"),
+    tagged("separated by a blank.conll", b"a O", "no_tag"),
+    tagged("blank in a token.conll", b"New York\tO", "space"),
+    tagged("blank behind.conll", b"a\tO ", "space"),
+    tagged("latin-1.conll", b"a\tO\ncaf\xe9\tO", "encoding"),
+    tagged("nul.conll", b"a\0\tO", "nul"),
+    Case("tagged", "cut off.conll", S1 + b"a\tO\nb", (SENTENCE_1,), (Reject("no_tag", 4, b"a\tO\nb"),)),
+    Case(
+        "tagged_words",
+        "long sentence.conll",
+        b"EU NNP B-ORG\nrejects VBZ O\n\n" + b"a DT O\n" * 1000 + b"\na DT O\n",
+        (("EU rejects", "NNP VBZ", "B-ORG O"), ("a", "DT", "O")),
+        (Reject("too_long", 4, (b"a DT O\n" * 10)[:64], 6999),),
+    ),
+    Case("tagged_words", "long token.conll", b"x" * 100 + b" DT O\n\na DT O\n", (("a", "DT", "O"),), (Reject("too_long", 1, b"x" * 64, 105),)),
+)
+
+CASES: tuple[Case, ...] = (
+    *ARCHIVES,
+    *SHAPES,
+    *HEADERS,
+    *QUOTES,
+    *ENCODINGS,
+    *NUMBERS,
+    *TIMES_WRONG,
+    *NAMES,
+    *ITALIAN,
+    *LOGS,
+    *SYSLOGS,
+    *EVENTS,
+    *DOCUMENTS,
+    *TAGGED,
+)
 
 
 def write(folder: Path) -> None:

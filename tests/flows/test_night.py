@@ -25,7 +25,7 @@ def test_a_night_fills_every_table_and_every_run_is_told(lake: Place) -> None:
 
 def test_every_good_record_is_one_row_and_every_bad_one_a_reject(lake: Place) -> None:
     rejects = pc.value_counts(lake.rows("ops.rejects", "address")["address"]).to_pylist()
-    assert {r["values"]: r["counts"] for r in rejects} == {"bronze.access": 1, "bronze.air_quality_it": 9}
+    assert {r["values"]: r["counts"] for r in rejects} == {"bronze.access": 1, "bronze.air_quality_it": 9, "bronze.wnut17": 1}
     assert lake.count("bronze.access") == 1550
     assert lake.count("bronze.air_quality_it") == 46
 

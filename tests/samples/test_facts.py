@@ -4,6 +4,9 @@ Every fact is counted from the bytes, in plain Python and without the product's 
 may lean on the manifest. After a wanted change: python samples/make.py, then write the new figures into the manifest.
 """
 
+import bz2
+import csv
+import io
 import json
 import re
 import statistics
@@ -57,7 +60,7 @@ def test_the_incident_shows_where_it_should() -> None:
 def test_no_address_belongs_to_anybody() -> None:
     """Only blocks for documentation (RFC 5737), private networks and the machine itself."""
     for path in (RAW / "logs").rglob("*"):
-        if path.is_file() and path.parent.name in ("apache_access", "sshd_auth"):
+        if path.is_file() and path.parent.name in ("apache_access", "sshd_auth", "BGL", "HDFS", "Linux"):
             for line in path.read_text().splitlines():
                 for address in re.findall(r"\b\d{1,3}(?:\.\d{1,3}){3}\b", re.sub(r'"[^"]*"$|\w+/\d[\d.]*', "", line)):
                     assert re.match(r"(192\.0\.2|198\.51\.100|203\.0\.113|10\.20\.\d+|0\.0\.0)\.\d+$", address), line
@@ -80,6 +83,8 @@ def recounted() -> Facts:
     lines = len((RAW / "logs/sshd_auth/auth.log").read_text().splitlines())
     kafka = sum(1 for broker in (0, 1) for _ in kafka_events(broker))
     facts |= about("all logs", {"events": kafka + good + lines})
+    for system in ("BGL", "HDFS", "Linux"):
+        facts |= about(f"logs/loghub/{system}", loghub_facts(RAW / "logs/loghub" / system))
     windows: dict[str, list[list[str]]] = json.loads((RAW / "sensors/nab/combined_windows.subset.json").read_text())
     for path in sorted((RAW / "sensors/nab").glob("*/*.csv")):
         key = path.relative_to(RAW / "sensors/nab").as_posix()
@@ -182,6 +187,34 @@ def auth_facts() -> dict[str, object]:
     }
 
 
+def loghub_facts(folder: Path) -> dict[str, object]:
+    """Of a log, the same parsed, and its templates: every parsed message stands at the end of its line, and follows its template."""
+    (log,), (structured,), (named,) = (list(folder.glob(f"*.log{end}")) for end in ("", "_structured.csv", "_templates.csv"))
+    lines = log.read_bytes().decode().removesuffix("\r\n").split("\r\n")
+    parsed, templates = table(structured), {row["EventId"]: row["EventTemplate"] for row in table(named)}
+    assert [int(row["LineId"]) for row in parsed] == list(range(1, len(lines) + 1))
+    assert all(line.strip().endswith(f" {row['Content']}") for line, row in zip(lines, parsed, strict=True))
+    for row in parsed:
+        assert row["EventTemplate"] == templates[row["EventId"]]
+        assert re.fullmatch(".+".join(map(re.escape, row["EventTemplate"].split("<*>"))), row["Content"])
+    return {
+        "lines": len(lines),
+        "line end": "CRLF",
+        "newline at the end": "yes" if log.read_bytes().endswith(b"\n") else "no",
+        "exact duplicates": len(lines) - len(set(lines)),
+        "templates": len(templates),
+        **({"alerts": sum(row["Label"] != "-" for row in parsed)} if "Label" in parsed[0] else {}),
+        **({"lines without a process id": sum(not row["PID"] for row in parsed)} if "PID" in parsed[0] else {}),
+    }
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file whose lines end in CRLF."""
+    content = path.read_bytes().decode()
+    assert "\n" not in content.replace("\r\n", "")
+    return list(csv.DictReader(io.StringIO(content, newline="")))
+
+
 def nab_facts(path: Path, windows: list[list[str]]) -> dict[str, object]:
     content = path.read_bytes()
     header, *rows = content.decode().split("\r\n" if b"\r\n" in content else "\n")
@@ -261,3 +294,17 @@ def lines_of(path: Path) -> list[str]:
     """Lines that end in a newline only: neither a lone carriage return nor U+0085 ends one."""
     content = path.read_bytes().decode()
     return content.removesuffix("\n").split("\n") if content else []
+
+
+def test_what_the_manifest_says_of_tagged_sentences_meanings_and_ratings_holds() -> None:
+    sentences = {path.name: [s for s in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")) if s.strip()] for path in RAW.glob("text/w*/*")}
+    assert {name: (len(found), len(found) - len(set(found))) for name, found in sentences.items()} == {
+        "wnut17train.conll": (12, 1), "emerging.dev.conll": (3, 0), "emerging.test.annotated": (4, 0),
+        "weiboNER_2nd_conll.train": (8, 1), "weiboNER_2nd_conll.dev": (2, 0), "weiboNER_2nd_conll.test": (2, 0),
+    }  # fmt: skip
+    assert [name for name, found in sentences.items() for s in found if "\n\ufeff" in s] == ["emerging.dev.conll"]
+    meanings = list(csv.DictReader((RAW / "text/e2e_nlg/devset.csv").open(encoding="utf-8", newline="")))
+    assert (len(meanings), len({row["mr"] for row in meanings}), len({tuple(row.items()) for row in meanings})) == (12, 9, 11)
+    ratings = list(csv.DictReader(io.StringIO(bz2.decompress((RAW / "text/ratings/anonreviews.csv.bz2").read_bytes()).decode(), newline="")))
+    assert (len(ratings), len({row["reviewerId"] for row in ratings}), len({row["vendorId"] for row in ratings})) == (25, 21, 5)
+    assert (len({tuple(row.items()) for row in ratings}), sum(row["rating"] == "0" for row in ratings)) == (24, 1)
