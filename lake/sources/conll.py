@@ -40,7 +40,7 @@ def looks_ahead(options: Mapping[str, Any]) -> int:
 def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row]:
     """The same as plain tuples, and the blank lines between them, as NO_RECORD.
 
-    A file's path tells nothing of its sentences in this format, nor does it matter where reading was `resumed`.
+    `resumed` at a sentence further down changes nothing here, and a file's path tells nothing of its sentences.
     """
     check_options(options, ("separator",), "format conll")
     separator = options.get("separator", "\t")

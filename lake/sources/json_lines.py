@@ -43,12 +43,12 @@ def records(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str],
 
 
 def looks_ahead(options: Mapping[str, Any]) -> int:
-    """0: of a file that grows only the last record may change."""
+    """0: of a file that grows only the last line may change."""
     return 0
 
 
 def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row]:
-    """The same as plain tuples; a file's path tells nothing of its records in this format, nor does it matter where reading was `resumed`."""
+    """The same as plain tuples; `resumed` at a record further down changes nothing here, and a file's path tells nothing of its records."""
     check_options(options, ("unknown",), "format json_lines")
     encoding, values = str(options.get("encoding", "utf-8")), Values(options, fields, "format json_lines")
     nothing: tuple[str | None, ...] = (None,) * len(fields)
