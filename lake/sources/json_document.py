@@ -20,6 +20,7 @@ empty file has no records and nothing wrong. The lines of a document belong to a
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TypeAlias
 
@@ -53,7 +54,7 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
     data, length, lines, begins = _content(stream, limit)
     if not lines:
         return
-    text, found, problem = "", list[_Found](), "too_long" if length > limit else None
+    text, problem = "", "too_long" if length > limit else None
     if problem is None:
         try:
             text = data.decode(encoding)
@@ -63,7 +64,8 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
             problem = "encoding"
     if problem is None:
         try:
-            found = list(_document(text, steps, values))
+            # Read twice: a record must not be given on before the end is known to be JSON, and 8 million small ones would fill 2 GB.
+            deque(_document(text, steps, values), maxlen=0)
         except json.JSONDecodeError:
             problem = "json"
     if problem is not None:
@@ -71,7 +73,7 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
         return
     yield NO_RECORD, 1, begins, length, lines, nothing, None, b""
     line, offset, at = 1, begins, 0
-    for ordinal, (begin, end, way, value, wrong) in enumerate(found):
+    for ordinal, (begin, end, way, value, wrong) in enumerate(_document(text, steps, values)):
         line, offset, at = line + text.count("\n", at, begin), offset + len(text[at:begin].encode(encoding)), begin
         raw, cells = text[begin:end].encode(encoding), nothing
         if wrong is None:
