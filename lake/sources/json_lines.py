@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -150,8 +151,8 @@ class Values:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs) and self._wrong is None:
-            names = [name for name, _ in pairs]
-            self._wrong = f"duplicate_key:{named(next(name for name in names if names.count(name) > 1))}"
+            times = Counter(name for name, _ in pairs)
+            self._wrong = f"duplicate_key:{named(next(name for name, count in times.items() if count > 1))}"
         return found
 
     def _constant(self, name: str) -> None:

@@ -74,6 +74,12 @@ def test_depth_does_not_hang_on_who_calls(must_reconcile: Any) -> None:
     assert sys.getrecursionlimit() > 4 * DEPTH
 
 
+@pytest.mark.timeout(30)  # 1 s
+def test_a_name_that_stands_twice_is_found_among_many() -> None:
+    names = ",".join(f'"n{n}":1' for n in range(200_000))
+    assert read(f'{{{names},"n199999":2}}\n{{"a":1}}') == ["duplicate_key:n199999", ("1", None)]
+
+
 def test_unknown_names_are_refused_kept_or_passed_over() -> None:
     line = '{"a":"x","z":1.0,"y":{"A":[]}}'
     assert read(line) == ["unknown_key:z"]
