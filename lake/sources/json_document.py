@@ -74,6 +74,8 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
     yield NO_RECORD, 1, begins, length, lines, nothing, None, b""
     line, offset, at = 1, begins, 0
     for ordinal, (begin, end, way, value, wrong) in enumerate(_document(text, steps, values)):
+        if begin < at:  # an object without the name that was to be in it comes behind what is wrong with its entries
+            line, offset, at = 1, begins, 0
         line, offset, at = line + text.count("\n", at, begin), offset + len(text[at:begin].encode(encoding)), begin
         raw, cells = text[begin:end].encode(encoding), nothing
         if wrong is None:

@@ -46,6 +46,11 @@ def test_records_deep_in_an_answer() -> None:
     data = '{"next": null, "data": {"items": [{"a": "é"}, {"a": 2}], "n": 2}}'
     assert [fields for *_, fields in read(data, rows=[".data", ".items", "[]"])] == [("é",), ("2",)]
     assert read('{"data": {"n": 2}}', rows=[".data", ".items", "[]"]) == [(1, '{"n": 2}', "rows")]
+    assert read('[{"n": 2,\n"n": "é"},\n{"data": 7}]', rows=["[]", ".data"]) == [
+        (2, '"Ã©"', "duplicate_key:n"),
+        (1, '{"n": 2,\n"n": "Ã©"}', "rows"),
+        (3, "7", ("7",)),
+    ]
     assert read('{"a": 1}\n', rows=[]) == [(1, '{"a": 1}', ("1",))]
 
 
