@@ -91,6 +91,12 @@ def test_a_key_that_comes_twice_refuses_the_batch_without_a_written_word(project
     assert [c.rule for c in judge(project, twice, kept=4, address="silver.pairs").refusals] == ["expect_compound_columns_to_be_unique"]
 
 
+def test_a_key_that_hashes_show_to_be_unique_is_not_put_to_great_expectations(project: Path, rows: DataFrame, monkeypatch: Any) -> None:
+    monkeypatch.setattr("lake.gate.batch._judged", lambda *_: pytest.fail("asked"))
+    check = judge(project, rows).checks[-1]
+    assert (check.rule, check.success, check.unexpected, check.observed) == ("expect_column_values_to_be_unique", True, 0, "0 of 3 unexpected")
+
+
 def test_a_key_of_two_columns_may_repeat_one_of_them(project: Path, spark: SparkSession) -> None:
     rows = spark.createDataFrame([("a", 1.0, 0.0), ("a", 2.0, 0.0)], "id string, value double, other double")
     assert judge(project, rows, kept=2, address="silver.pairs").refusals == ()
@@ -112,6 +118,7 @@ def test_the_share_of_rejected_rows_is_borne_up_to_its_limit(
     kept: int, rejected: int, meta: dict[str, float], refused: bool, project: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("lake.gate.batch._judged", lambda rows, asked: [])  # Great Expectations has no part in this
+    monkeypatch.setattr("lake.gate.batch._is_unique", lambda *_: True)
     verdict = judge(project, None, between(3), kept=kept, rejected=rejected, **meta)  # pyright: ignore[reportArgumentType]
     assert [c.rule for c in verdict.refusals] == (["rejected_share"] if refused else [])
 
