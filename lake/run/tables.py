@@ -694,7 +694,7 @@ def _told(columns: Sequence[Column], where: Column) -> Column:
     from pyspark.sql import functions as F
 
     fits = F.coalesce(F.octet_length(columns[-1]) <= _TOLD_BYTES, F.lit(True))
-    return F.max_by(F.when(where & fits, F.struct(*columns)), F.when(where, F.lit(1)), _TOLD)
+    return F.max_by(F.when(where, F.when(fits, F.struct(*columns))), F.when(where, F.lit(1)), _TOLD)
 
 
 def _problem_columns() -> list[Column]:
