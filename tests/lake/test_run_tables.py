@@ -6,6 +6,7 @@ Each test goes on from a copy of one lake after its first night (tests/lake/proj
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -82,6 +83,23 @@ def test_the_first_night_makes_every_table_with_the_origin_of_each_row_and_the_r
     event = ops.events(place.lake.store, "bronze.readings")[-1]
     assert (event.rows_in, event.rows_kept, event.rows_rejected, event.version) == (5, 4, 1, 1)
     assert ops.events(place.lake.store, "gold.daily")[-1].inputs == {"silver.readings": [None, 1]}
+
+
+@pytest.mark.parametrize("told", [{}, {"_TOLD": 1}, {"_TOLD_BYTES": 20}], ids=["few", "more than are told", "larger than are told"])
+def test_rejects_are_the_same_whether_the_writing_pass_tells_them_or_another_reads_them(
+    place: Place, told: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setattr(f"lake.run.tables.{name}", value)
+    place.file("c.csv", ("north", "2026-03-04", "x"), ("west", "2026-03-04", 4.0), ("north", "2026-03-04", -60.0), ("a", "b", "a longer one"))
+    outcomes = [place.run(address) for address in ("bronze.readings", "silver.readings")]
+    assert [(o.rows_kept, o.rows_rejected) for o in outcomes] == [(2, 2), (0, 2)]
+    assert rejects(place, "bronze.readings")[1:] == [
+        (2, "c.csv", 2, ["not_a_number:value"], b"north,2026-03-04,x"),
+        (2, "c.csv", 5, ["not_a_date:day", "not_a_number:value"], b"a,b,a longer one"),
+    ]
+    held = ops.read(place.lake.store, "rejects", [("address", "=", "silver.readings")])
+    assert sorted((json.loads(r["row"])["value"], r["reasons"]) for r in held) == [(-60.0, ["out_of_range:value"]), (4.0, ["not_allowed:station"])]
 
 
 def test_a_second_night_makes_no_version_of_anything_and_starts_no_spark(place: Place) -> None:
