@@ -61,6 +61,7 @@ class Measured:
     bytes: int = 0
     rows: int = 0
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     phases: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -212,6 +213,21 @@ def phases(began: float, said: Sequence[tuple[float, str]], ended: float) -> dic
     return {"plan": at["reading"] - began, "read and stage": at["staged"] - at["reading"], "judge, commit, books": ended - at["staged"]}
 
 
+def cpu_seconds() -> float:
+    """CPU seconds so far of this process and all below it: the JVM and Python's workers. On a shared machine they are firmer than the clock."""
+    ticks, parent, spent = os.sysconf("SC_CLK_TCK"), dict[int, int](), dict[int, float]()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile: its time is with its parent
+            fields = stat.read_text().rpartition(")")[2].split()
+            parent[int(stat.parent.name)] = int(fields[1])
+            spent[int(stat.parent.name)] = sum(map(int, fields[11:15])) / ticks  # its own and that of children that have ended
+    mine, more = {os.getpid()}, {os.getpid()}
+    while more:
+        more = {pid for pid, above in parent.items() if above in more} - mine
+        mine |= more
+    return sum(spent.get(pid, 0.0) for pid in mine)
+
+
 # -- side by side ---------------------------------------------------------------------------------------------------------
 
 
@@ -238,7 +254,7 @@ def side_by_side(
                     (root / "raw").symlink_to(landed / "raw")
                     said: list[tuple[float, str]] = []
                     lake = opened(root, spark, said)
-                    began = time.monotonic()
+                    cpu, began = cpu_seconds(), time.monotonic()
                     if way == "bare":
                         rows = bare(spark.newSession(), source, build, files, root / "bare")
                     else:
@@ -247,6 +263,7 @@ def side_by_side(
                     ended = time.monotonic()
                     if timed:
                         each[way].seconds.append(ended - began)
+                        each[way].cpu.append(cpu_seconds() - cpu)
                         each[way].rows = rows
                         each[way].phases.append(phases(began, said, ended))
                     say(f"{name} {size}x {way}{'' if timed else ' (not timed)'}: {ended - began:.1f} s, {rows:,} rows, load {os.getloadavg()[0]:.1f}")
@@ -269,6 +286,7 @@ def tables(measured: Sequence[Measured]) -> list[list[str]]:
         rows.append(
             [
                 m.source, f"{m.size}x", m.way, f"{m.files:,}", f"{m.bytes / 1e6:,.1f}", f"{m.rows:,}", f"{m.median:.1f}", m.spread,
+                f"{statistics.median(m.cpu):.1f}" if m.cpu else "",
                 f"{m.rows / m.median:,.0f}", f"{m.bytes / 1e6 / m.median:.1f}", "" if beside is None or m.way == "bare" else f"{beside:.2f}",
             ]
         )  # fmt: skip
@@ -289,10 +307,11 @@ def verdicts(measured: Sequence[Measured]) -> list[list[str]]:
             slope = f"{(lake.median - found[source, smaller, 'lake'].median) / (bare.median - found[source, smaller, 'bare'].median):.2f}"
         times, share = lake.median / bare.median if bare else None, lake.median / without.median - 1 if without else None
         held = (times is None or times <= BESIDE_BARE) and (share is None or share <= FOR_THE_LEDGER)
+        of_cpu = f"{statistics.median(lake.cpu) / statistics.median(bare.cpu):.2f}" if bare and bare.cpu and lake.cpu else ""
         phase = {k: statistics.median(p[k] for p in lake.phases) for k in lake.phases[0]} if all(lake.phases) else {}
         rows.append(
             [
-                source, f"{size}x", "" if times is None else f"{times:.2f}", slope, "" if share is None else f"{share:+.0%}",
+                source, f"{size}x", "" if times is None else f"{times:.2f}", of_cpu, slope, "" if share is None else f"{share:+.0%}",
                 " / ".join(f"{s:.1f}" for s in phase.values()), "yes" if held else "no" if size >= 10 else "no: fixed costs",
             ]
         )  # fmt: skip
@@ -303,12 +322,13 @@ VERDICT = [
     "source",
     "size",
     "lake / bare",
+    "of CPU",
     "per MB more",
     "ledger and reconciliation",
     "plan / read and stage / judge and commit, s",
     "holds",
 ]
-HEAD = ["source", "size", "way", "files", "MB", "rows", "median s", "min-max s", "rows/s", "MB/s", "x bare"]
+HEAD = ["source", "size", "way", "files", "MB", "rows", "median s", "min-max s", "CPU s", "rows/s", "MB/s", "x bare"]
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
