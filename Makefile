@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check format bench-ingest nightly up down clean
+.PHONY: help set-up demo test chaos check format bench-ingest nightly up down clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: set-up ## real raw files become tables, a fine-tuned model, predictions an
 
 test: set-up ## the whole suite, with servers of its own: make test T="tests/lake -k store"
 	@$(BIN)/python -m pytest $(T)
+
+chaos: set-up ## break a lake in every way we know and count what is lost: make chaos ARGS="--seed 7 --hours 1"
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: set-up ## lint, format, types, layout and layers
 	@$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from lake.errors import SourceMissing
 from lake.lake import Lake
 from lake.plan import plan
 from lake.run import Intent, run_row
-from lake.run.record import reached
+from lake.settings import reached
 from lake.table import Table
 
 
@@ -42,6 +42,7 @@ def restore(lake: Lake, address: str, to: int) -> str:
     message = f"version {to} (run {then.run}) put back; undone: {', '.join(map(str, undone)) or 'none'}"
     row = run_row(step, lake, intent, "planned", began) | {"back_to": then.run}
     ops.append(lake.store, "runs", [row])
+    reached(f"planned:{address}")
     spark = lake.spark()
     transaction = table.begin(spark)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -112,6 +113,24 @@ def project_root(start: Path | None = None) -> Path:
         f"{here} is not inside a Millrace project: no pyproject.toml with a [tool.lake] table in it or above it",
         next_step="cd into the project, or: export LAKE_PROJECT=/path/to/project",
     )
+
+
+def reached(point: str) -> None:
+    """A named point on the way of a run, `<point>:<address>`: how tests/chaos aims its kill -9. One look at the environment, some 0.5 us.
+
+    LAKE_HOLD_AT=<point>:<address>[,...] stops the process there for an hour, or until the file of LAKE_HOLD_UNTIL is there; it is taken away
+    as the process goes on. The points: listed (the ledger names the files, the intent is not written), planned, written (data files), rejected
+    (rejects), checked (verdict), staged (all of these), committed, closed (the ledger's files), published; of upkeep compacted, removed (a file).
+    """
+    if point in os.environ.get("LAKE_HOLD_AT", "").split(","):
+        print(f"holding at {point}", flush=True)
+        go_on, end = os.environ.get("LAKE_HOLD_UNTIL"), time.monotonic() + 3600
+        while time.monotonic() < end:
+            with contextlib.suppress(FileNotFoundError):
+                if go_on:
+                    Path(go_on).unlink()
+                    return
+            time.sleep(0.02)
 
 
 Zone = Literal["raw", "bronze", "silver", "gold", "models", "predictions", "reports", "ops"]

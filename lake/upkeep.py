@@ -21,6 +21,7 @@ from lake import ops
 from lake.contract import Contract, addresses
 from lake.errors import ContractBroken, LakeError
 from lake.lake import Lake
+from lake.settings import reached
 from lake.store import Object
 from lake.table import Table
 
@@ -100,6 +101,7 @@ def _tend(lake: Lake, address: str, pins: Set[str] | None, done: Counter[str]) -
     if max(small.values(), default=0) >= _SMALL_FILES and "rowsPerGroup" not in contract.properties:
         delta.update_incremental()
         done["compacted"] = int(delta.optimize.compact()["numFilesRemoved"])
+        reached(f"compacted:{address}")
         delta.create_checkpoint()
     if pins is not None:
         delta.update_incremental()
@@ -118,6 +120,7 @@ def _vacuum(lake: Lake, address: str, delta: DeltaTable, pins: Set[str]) -> int:
     gone = [key for p in going if (key := f"{folder}/{p}") in there]
     for key in gone:
         lake.store.delete(key)
+        reached(f"removed:{address}")
     return len(gone)
 
 

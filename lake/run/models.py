@@ -30,7 +30,8 @@ from lake.models.launch import train_apart
 from lake.models.registry import Decision, Evidence, ModelVersion, Registry
 from lake.models.spec import FineTune
 from lake.plan import Step
-from lake.run.record import Intent, Outcome, reached, run_row, taken_of
+from lake.run.record import Intent, Outcome, run_row, taken_of
+from lake.settings import reached
 from lake.table import Manifest, Table
 
 _TRIES = 3  # two promotions at once: the slower one is compared again with the new champion

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,10 +98,3 @@ def _contract_of(step: Step) -> str:
 def taken_of(inputs: Mapping[str, Any]) -> dict[str, int]:
     """Versions that a run with these inputs had taken in, by address; raw sources have the ledger instead."""
     return {a: v[1] for a, v in inputs.items() if isinstance(v, list)}
-
-
-def reached(point: str) -> None:
-    """A named point of a run. LAKE_HOLD_AT=<point> stops there until the process is killed: how the harness aims its kill -9."""
-    if os.environ.get("LAKE_HOLD_AT") == point:
-        print(f"holding at {point}", flush=True)
-        time.sleep(3600)

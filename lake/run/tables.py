@@ -32,7 +32,8 @@ from lake.errors import BatchRefused, Busy, ContractBroken, FileChanged, LakeErr
 from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
-from lake.run.record import Again, Intent, Outcome, contract_hash, reached, run_row, taken_of
+from lake.run.record import Again, Intent, Outcome, contract_hash, run_row, taken_of
+from lake.settings import reached
 from lake.sources.files import FileEdition, Mark, cut, discover
 from lake.table import Changes, Staged, Table
 
@@ -161,6 +162,7 @@ class TableRun:
                 ops.erase(self.lake.store, "files", self.job.writes, intent.run)
             planned = [self._ledger_row(f, "planned", intent.run) for f in files]
             ops.append(self.lake.store, "files", planned + [self._ledger_row(f, "copy", intent.run) for f in copies])
+        reached(f"listed:{self.job.writes}")
         self._event(intent, "planned")
         reached(f"planned:{self.job.writes}")
         return intent
@@ -418,6 +420,7 @@ class TableRun:
             seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(broken, 1).otherwise(0)).alias("rejected"), _told(columns, broken).alias("told")
         )
         staged = self.table.stage(transaction, watched.where(F.size(REASONS) == 0).drop(REASONS))
+        reached(f"written:{self.job.writes}")
         figures = dict(seen.get)
         rows, rejected = int(figures.get("rows") or 0), int(figures.get("rejected") or 0)
         problems = 0
@@ -429,6 +432,7 @@ class TableRun:
                 self._write_rejects(intent, bad, built.seen.get.get("told"), problems)
         if rejected:
             self._write_rejects(intent, tagged.where(broken).select(*columns), figures.get("told"), rejected)
+        reached(f"rejected:{self.job.writes}")
         by_file = self._reconciled(intent, staged, dict(built.counts.value)) if built.counts is not None else ()
         self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + problems:,}; judging")
         emptied = staged.rows == 0 and built.replace == "true" and self.table.snapshot().rows > 0
@@ -445,6 +449,7 @@ class TableRun:
                 for c in verdict.checks
             ],
         )  # fmt: skip
+        reached(f"checked:{self.job.writes}")
         if verdict.refusals:
             told = "; ".join(c.message for c in verdict.refusals)
             raise BatchRefused(
@@ -506,9 +511,11 @@ class TableRun:
 
     def _record(self, intent: Intent, version: int, kept: int, figures: _Figures, stale: str) -> Outcome:
         self._close_files(intent.run, intent.files, figures.by_file)
+        reached(f"closed:{self.job.writes}")
         message = "; ".join(filter(None, (figures.message, stale)))
         outcome = Outcome(self.job.writes, "published", intent.run, version, figures.rows_in, kept, figures.rejected, message=message)
         self._event(intent, "published", outcome=outcome)
+        reached(f"published:{self.job.writes}")
         return outcome
 
     def _close_files(self, run: int, files: Sequence[FileEdition], read: Sequence[_ReadFile] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lake.errors import SettingsWrong
-from lake.settings import Settings, project_root
+from lake.settings import Settings, project_root, reached
 
 
 @pytest.fixture(autouse=True)
@@ -133,3 +134,23 @@ def test_a_root_read_back_is_the_same_root(scheme: str, parts: list[str], slashe
     assert Settings(root=root).root == root
     assert root.endswith("/".join(parts))
     assert root.startswith("s3a://") is scheme.startswith("s3")
+
+
+def test_a_named_point_holds_until_it_is_let_go_and_no_other_point_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    go_on = tmp_path / "go on"
+    monkeypatch.setenv("LAKE_HOLD_AT", "staged:silver.texts,published:gold.totals")
+    monkeypatch.setenv("LAKE_HOLD_UNTIL", str(go_on))
+    reached("staged:silver.text")
+    reached("committed:silver.texts")
+    assert capfd.readouterr().out == ""
+    for point in ("staged:silver.texts", "published:gold.totals"):
+        with ThreadPoolExecutor(1) as thread:
+            held = thread.submit(reached, point)
+            with pytest.raises(TimeoutError):
+                held.result(0.2)
+            go_on.touch()
+            held.result(10)
+        assert capfd.readouterr().out == f"holding at {point}\n"
+        assert not go_on.exists()  # each hold is let go by itself
