@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -44,6 +46,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder of the lakes and results: what is in it is not run again")
     parser.add_argument("--table", type=Path, help="write the table as Markdown")
     told = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server and the commands end with us
     console = Console(highlight=False)
     if told.keep:
         told.keep.mkdir(parents=True, exist_ok=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.chaos.place import Command, Place, Twin, dice, sums
+from tests.chaos.place import NIGHT_SECONDS, Command, Place, Twin, dice, sums
 from tests.chaos.project import ORDER, Row, told, weather
 from tests.chaos.tally import Result, Tally
 
@@ -41,8 +42,10 @@ def changed(place: Place, name: str, twin: Twin, seed: int, how: str, result: Re
         writing = threading.Thread(target=_overwriting, args=(place, name, files, seed, command, stop))
     if writing:
         writing.start()
-    go_on.touch()
-    code = command.wait()
+    end = time.monotonic() + NIGHT_SECONDS
+    while not command.gone.wait(0.1) and time.monotonic() < end:
+        go_on.touch()  # a plan that a change made wrong is made once more, and held once more
+    code = command.wait(1)
     stop.set()
     if writing:
         writing.join()
