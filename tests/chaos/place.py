@@ -368,11 +368,13 @@ class Place:
         """All that a lake holds and says.
 
         Of the books every column is compared but: run numbers and times (`run`, `at`, `modified`), since an attempt that was given up has
-        had a number and a moment of its own; and `etag`, which a folder makes of an inode. Checks count as far as their run is published.
+        had a number and a moment of its own; `etag`, which a folder makes of an inode; and where reading could go on if a file
+        grew, which only the process knew that read it: without that the file is read as a whole. Checks count as far as their run is published.
         """
         store, wrong = self.store(name), list[str]()
         read = ops.read(store, "files", [("status", "=", "read")])
-        files = Counter(str({k: v for k, v in row.items() if k not in ("run", "at", "modified", "etag")}) for row in read)
+        own = ("run", "at", "modified", "etag", "open_ordinal", "open_offset")
+        files = Counter(str({k: v for k, v in row.items() if k not in own}) for row in read)
         rejects = Counter(str({k: v for k, v in row.items() if k not in ("run", "at")}) for row in counted(store))
         checks: Counter[str] = Counter()
         for address in ORDER:
