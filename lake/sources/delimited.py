@@ -40,8 +40,8 @@ from lake.sources.records import (
     BOM,
     FEWEST,
     NO_RECORD,
-    ROW_BY_ROW,
     Ahead,
+    At,
     Block,
     Line,
     Record,
@@ -52,6 +52,7 @@ from lake.sources.records import (
     line_ends,
     longest,
     physical_lines,
+    row_by_row_or_block,
 )
 
 compute: Any = pyarrow.compute  # its functions are made when it is imported: no type checker sees them
@@ -88,32 +89,22 @@ def blocks(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], 
     Arrow's reader gets blocks of lines whose quotes stand around whole cells only, the csv module all others; what either
     can't tell for certain (another number of cells, blanks only, an open quote, wrong bytes) is read by `rows`.
     """
-    form, at, ahead = _Form.of(options, fields), _At(top=not resumed), Ahead(stream)
-    until, small = 1, 0  # the first row is always read alone: a header, a byte order mark
-    while True:
-        for row in _rows(ahead, form, at):
-            yield row
-            if row[6] == "header":  # nothing else of the file is read
-                return
-            if form.by_blocks and ahead.position >= until and not at.waiting:
-                break
-        else:
-            return
-        until = ahead.position + 1
-        while taken := ahead.whole_lines(SMALL if small else LARGE):
-            offset = ahead.position - len(taken)
-            block = None if small else _by_arrow(taken, form, at, offset)
-            if block is None:
-                small = small - 1 if small else LARGE // SMALL
-                block = _by_csv(taken, form, at, offset)
-            if block is not None:
-                yield block
-                at.ordinal, at.line = at.ordinal + len(block.lengths), at.line + block.lines_held
-            if left := len(taken) - (len(block.raw) if block is not None else 0):
-                ahead.back(left)
-                until = ahead.position + (ROW_BY_ROW if block is None else 1)
-                break
-            until = ahead.position + 1
+    form, at, ahead, small = _Form.of(options, fields), _At(top=not resumed), Ahead(stream), 0
+
+    def plain(taken: bytes) -> Block | None:
+        nonlocal small
+        offset = ahead.position - len(taken)
+        block = None if small else _by_arrow(taken, form, at, offset)
+        if block is None:
+            small = small - 1 if small else LARGE // SMALL
+            block = _by_csv(taken, form, at, offset)
+        return block
+
+    def may() -> bool:
+        headed = at.top and form.header is not None  # nothing is read behind a wrong header
+        return form.by_blocks and not at.waiting and not headed
+
+    return row_by_row_or_block(ahead, at, lambda: _rows(ahead, form, at), plain, lambda: SMALL if small else LARGE, may)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +145,9 @@ class _Form:
 
 
 @dataclass(slots=True)
-class _At:
-    """Where reading stands: the next record's ordinal, lines before it, lines that a look-ahead took in vain."""
+class _At(At):
+    """And whether a header is to come, and lines that a look-ahead took in vain."""
 
-    ordinal: int = 0
-    line: int = 0
     waiting: deque[Line] = field(default_factory=deque[Line])
     top: bool = True
 

@@ -32,8 +32,8 @@ from lake.errors import ContractBroken
 from lake.sources.records import (
     BOM,
     FEWEST,
-    ROW_BY_ROW,
     Ahead,
+    At,
     Block,
     Line,
     Record,
@@ -44,6 +44,7 @@ from lake.sources.records import (
     line_ends,
     longest,
     physical_lines,
+    row_by_row_or_block,
 )
 
 MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
@@ -65,36 +66,18 @@ def looks_ahead(options: Mapping[str, Any]) -> int | None:
 
 def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row]:
     """The same as plain tuples; `resumed` at a record further down changes nothing here."""
-    return _rows(stream, _Form(options, fields, path), 0, 0)
+    return _rows(stream, _Form(options, fields, path), At())
 
 
 def blocks(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row | Block]:
     """The same records; where each line is one, those that match the pattern by column, as far as they go without another."""
-    form, ahead, ordinal, line = _Form(options, fields, path), Ahead(stream), 0, 0
+    form, at, ahead = _Form(options, fields, path), At(), Ahead(stream)
     by_blocks = form.begins is None and is_by_the_byte(form.encoding)
-    until = 1  # the first line is always read alone: a byte order mark
-    while True:
-        for row in _rows(ahead, form, ordinal, line):
-            yield row
-            ordinal, line = row[0] + 1, row[1] + row[4] - 1
-            if by_blocks and ahead.position >= until:
-                break
-        else:
-            return
-        until = ahead.position + 1
-        while taken := ahead.whole_lines(BLOCK):
-            block = _matched(taken, form, ordinal, line, ahead.position - len(taken))
-            if block is None:
-                ahead.back(len(taken))
-                until = ahead.position + ROW_BY_ROW
-                break
-            yield block
-            ordinal, line = ordinal + len(block.lengths), line + block.lines_held
-            until = ahead.position + 1
-            if left := len(taken) - len(block.raw):
-                ahead.back(left)
-                until = ahead.position + 1
-                break
+
+    def plain(taken: bytes) -> Block | None:
+        return _matched(taken, form, at, ahead.position - len(taken))
+
+    return row_by_row_or_block(ahead, at, lambda: _rows(ahead, form, at), plain, lambda: BLOCK, lambda: by_blocks)
 
 
 BLOCK = 256 * 1024  # bytes: what lies behind a line that does not match is looked at twice
@@ -119,7 +102,7 @@ class _Form:
         return values if self.year is None else self.year.dated(values)
 
 
-def _matched(block: bytes, form: _Form, ordinal: int, line: int, offset: int) -> Block | None:
+def _matched(block: bytes, form: _Form, at: At, offset: int) -> Block | None:
     """The first lines of a block, up to one that is not plain; None when that is the first."""
     try:
         text = block.decode(form.encoding)
@@ -138,19 +121,19 @@ def _matched(block: bytes, form: _Form, ordinal: int, line: int, offset: int) ->
     if n < min(FEWEST, len(ends)):
         return None
     cells = [pa.array(column, pa.string()) for column in zip(*map(form.values, found), strict=True)]
-    return Block(ordinal, line + 1, None, offset, lengths[:n], ends[:n], cells, block[: int(ends[n - 1])])
+    return Block(at.ordinal, at.line + 1, None, offset, lengths[:n], ends[:n], cells, block[: int(ends[n - 1])])
 
 
 _BLANK = " \t\n\r\x0b\x0c"  # what bytes.strip() takes
 
 
-def _rows(stream: BinaryIO | Ahead, form: _Form, ordinal: int, line: int) -> Iterator[Row]:
-    """Records from where the stream stands: the next one has this ordinal, and so many lines lie before it."""
-    fullmatch, encoding, nothing = form.pattern.fullmatch, form.encoding, form.nothing
+def _rows(stream: BinaryIO | Ahead, form: _Form, at: At) -> Iterator[Row]:
+    """Records from where `at` stands."""
+    before, fullmatch, encoding, nothing = at.line, form.pattern.fullmatch, form.encoding, form.nothing
     begun = stream.position if isinstance(stream, Ahead) else 0
     physical = physical_lines(stream, form.limit, begun)
     events = _lines(physical) if form.begins is None else _events(physical, form.begins, form.limit)
-    for n, (number, offset, length, count, raw, problem) in enumerate(events, ordinal):
+    for n, (number, offset, length, count, raw, problem) in enumerate(events, at.ordinal):
         values = nothing
         if problem is None:
             try:
@@ -164,7 +147,8 @@ def _rows(stream: BinaryIO | Ahead, form: _Form, ordinal: int, line: int) -> Ite
                     problem = "pattern"
                 else:
                     values = form.values(found)
-        yield n, line + number, offset, length, count, values, problem, raw
+        at.ordinal, at.line = n + 1, before + number + count - 1
+        yield n, before + number, offset, length, count, values, problem, raw
 
 
 def _lines(physical: Iterator[Line]) -> Iterator[tuple[int, int, int, int, bytes, str | None]]:

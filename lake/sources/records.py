@@ -13,7 +13,7 @@ What every format finds wrong with a record, beside what its own module names:
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
@@ -120,6 +120,43 @@ class Ahead:
 READ_AT_ONCE = 1024 * 1024
 FEWEST = 64  # records of a block: fewer, before one that is not plain, cost more by column than by row
 ROW_BY_ROW = 16 * 1024  # bytes that are read row by row before the next block is tried: where much is wrong, trying costs more than it gains
+
+
+@dataclass(slots=True)
+class At:
+    """Where reading stands: the next record's ordinal, and the lines before it."""
+
+    ordinal: int = 0
+    line: int = 0
+
+
+def row_by_row_or_block(
+    ahead: Ahead, at: At, rows: Callable[[], Iterator[Row]], plain: Callable[[bytes], Block | None], size: Callable[[], int], may: Callable[[], bool]
+) -> Iterator[Row | Block]:
+    """All records of a stream: row by row, and by blocks from where they `may` be taken for as long as they are plain.
+
+    `rows` reads on from where `at` stands; of whole lines of some `size()` bytes, `plain` gives the records of their beginning, None where
+    these are few or not plain: then some way is gone row by row.
+    """
+    until = 1  # the first row is always read alone: a header, a byte order mark
+    while True:
+        for row in rows():
+            yield row
+            if ahead.position >= until and may():
+                break
+        else:
+            return
+        until = ahead.position + 1
+        while taken := ahead.whole_lines(size()):
+            block = plain(taken)
+            if block is not None:
+                at.ordinal, at.line = at.ordinal + len(block.lengths), at.line + block.lines_held
+                yield block
+            if left := len(taken) - (len(block.raw) if block is not None else 0):
+                ahead.back(left)
+                until = ahead.position + (ROW_BY_ROW if block is None else 1)
+                break
+            until = ahead.position + 1
 
 
 def line_ends(block: bytes) -> tuple[np.ndarray, np.ndarray]:

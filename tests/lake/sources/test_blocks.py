@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lake.sources import delimited, lines
+from lake.sources import delimited, lines, records
 from lake.sources.records import Ahead, Block, Row, line_ends
 
 PATTERN: dict[str, Any] = {"pattern": r"(?P<a>[^, ]*)[, ](?P<b>[^,]*)"}
@@ -53,8 +53,8 @@ def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(delimited, "LARGE", 64)
         monkeypatch.setattr(delimited, "SMALL", 16)
         monkeypatch.setattr(lines, "BLOCK", 32)
+        monkeypatch.setattr(records, "ROW_BY_ROW", 8)
         for module in (delimited, lines):
-            monkeypatch.setattr(module, "ROW_BY_ROW", 8)
             monkeypatch.setattr(module, "FEWEST", 2)
 
 
