@@ -179,98 +179,111 @@ def _batches(
             given.records = 1
             yield _batch([whole], file, schema)
             return
-    waiting, held, accounted, problem = list[Row](), 0, 0, None
-    follow = _Open(file, rows, options)
+    waiting, held, first = list[Row](), 0, _TOP if file.begins is None else None
     with closing(_Checked(opened(), file.size, file.head or 0) if unpacked is None else io.BytesIO(unpacked)) as checked:
         # Held by name: a buffered reader that is collected closes what lies below it.
         content = checked if isinstance(checked, io.BytesIO) else _unpacked(file.path if file.size else "", checked)
-        found = rows(content, options, names, file.path)
-        if file.begins is not None:
-            accounted = _passed(content, file.begins.offset)
-            found = _moved(rows(content, options, names, file.path, resumed=True), file.begins, accounted)
-        known, same = file.head or 0, list[Row]()  # what ends within these bytes has been read before
-        for row in _one_by_one(found, known):
-            line, lines_held = (row.line, row.lines_held) if isinstance(row, Block) else (row[1], row[4])
-            if lines_held and line != accounted + 1:  # the records of a document have no lines of their own
-                raise _unaccounted(file, f"a record begins at line {line}, where line {accounted + 1} is to come")
-            accounted += lines_held
-            follow.past(row)
-            if not isinstance(row, Block) and row[0] == NO_RECORD:
-                continue
-            if known and not isinstance(row, Block) and row[2] + row[3] < known:
-                same.append(row)
-                continue
-            if known:
-                # A last line that had no end may have made another record of itself, and of those before it.
-                waiting += () if _ends_line(checked) else same
-                given.begins, known = _mark(waiting[0] if waiting else row), 0
-            if isinstance(row, Block):
-                problem = None
-                if waiting:
-                    given.records += len(waiting)
-                    yield _batch(waiting, file, schema)
-                    waiting, held = [], 0
-                given.records += len(row.lengths)
-                yield from _block_batches(row, file, schema)
-                continue
-            problem = row[6]
-            waiting.append(row)
-            held += len(row[7])
-            if len(waiting) >= BATCH_ROWS or held >= BATCH_BYTES:
+        if file.begins is None:
+            every = _Followed(file, rows, options)
+            came = every.records(rows(content, options, names, file.path))
+        else:
+            every = _Followed(file, rows, options, _passed(content, file.begins.offset))
+            moved = _moved(rows(content, options, names, file.path, resumed=True), file.begins, every.lines)
+            came = _new(every.records(moved), file.head or 0, lambda: isinstance(checked, _Checked) and checked.head_ends_line)
+        for row in came:
+            first = first or _mark(row)
+            if not isinstance(row, Block):
+                waiting.append(row)
+                held += len(row[7])
+            if waiting and (isinstance(row, Block) or len(waiting) >= BATCH_ROWS or held >= BATCH_BYTES):
                 given.records += len(waiting)
                 yield _batch(waiting, file, schema)
                 waiting, held = [], 0
+            if isinstance(row, Block):
+                given.records += len(row.lengths)
+                yield from _block_batches(row, file, schema)
         if isinstance(checked, _Checked):
             checked.must_be(file)
             lines = lines or checked.lines
     assert lines is not None
-    if problem != "header" and accounted != lines.count:
-        raise _unaccounted(file, f"it has {lines.count:,} lines, and its records hold {accounted:,}")
-    if known:  # no record goes on behind them
-        waiting = waiting if _ends_line(checked) else same
-        given.begins = _mark(waiting[0]) if waiting else Mark(follow.ordinal + 1, file.size)
-    given.open = follow.mark
+    every.must_hold(lines.count)
+    given.begins, given.open = first or Mark(every.ordinal + 1, file.size), every.mark
     given.records += len(waiting)
     if waiting:
         yield _batch(waiting, file, schema)
 
 
-def _ends_line(checked: _Checked | io.BytesIO) -> bool:
-    """Whether what was read of the file before ended with a line's end."""
-    return isinstance(checked, _Checked) and checked.head_ends_line
+class _Followed:
+    """What goes by of a file's records: their lines, each in one of them, and the first record that bytes to come may still change.
 
+    That is the last one, or one set aside so near to the end that its reader met it.
+    """
 
-class _Open:
-    """The first record of a file that bytes to come may still change: its last one, or one set aside so near to the end that its reader met it."""
-
-    def __init__(self, file: FileEdition, rows: _Rows, options: Mapping[str, Any]) -> None:
+    def __init__(self, file: FileEdition, rows: _Rows, options: Mapping[str, Any], lines: int = 0) -> None:
         asked = getattr(importlib.import_module(rows.__module__), "looks_ahead", None)
         self._ahead: int | None = None if asked is None or file.path.endswith(COMPRESSED) else asked(options)
-        self._size, self._first, self._last, self.ordinal = file.size, None, None, -1
+        self._file, self._first, self._last, self._problem, self.lines, self.ordinal = file, None, None, None, lines, -1
 
-    def past(self, row: Row | Block) -> None:
-        """A record, or a block of them, has come, in file order."""
+    def records(self, rows: Iterator[Row | Block]) -> Iterator[Row | Block]:
+        """Those of the rows that are records.
+
+        Raises:
+            RunFailed: one does not begin at the line that is to come.
+        """
+        for row in rows:
+            line, lines_held = (row.line, row.lines_held) if isinstance(row, Block) else (row[1], row[4])
+            if lines_held and line != self.lines + 1:  # the records of a document have no lines of their own
+                raise _unaccounted(self._file, f"a record begins at line {line}, where line {self.lines + 1} is to come")
+            self.lines += lines_held
+            if isinstance(row, Block) or row[0] != NO_RECORD:
+                self._past(row)
+                yield row
+
+    def _past(self, row: Row | Block) -> None:
         if isinstance(row, Block):
             place = int(row.ends[-2]) if len(row.ends) > 1 else 0  # of its last record
-            self.ordinal, mark, raw, problem = row.ordinal + len(row.ends) - 1, place + row.offset, row.raw[place:], None
-        elif row[0] == NO_RECORD:
-            return
+            mark, raw, self._problem = Mark(row.ordinal + len(row.ends) - 1, place + row.offset), row.raw[place:], None
         else:
-            self.ordinal, mark, raw, problem = row[0], row[2], row[7], row[6]
+            mark, raw, self._problem = Mark(row[0], row[2]), row[7], row[6]
+        self.ordinal = mark.ordinal
         if self._ahead is None or self._first is not None:
             return
-        if problem == "header" or raw.startswith(BOM):  # a whole file; a mark that would be taken for the file's own
+        if self._problem == "header" or raw.startswith(BOM):  # a whole file; a mark that would be taken for the file's own
             self._ahead = None
             return
-        self._last = Mark(self.ordinal, mark)
-        if problem and self._ahead and mark + len(raw) + self._ahead > self._size:
-            self._first = self._last
+        self._last = mark
+        if self._problem and self._ahead and mark.offset + len(raw) + self._ahead > self._file.size:
+            self._first = mark
+
+    def must_hold(self, lines: int) -> None:
+        """Compare with the lines of the file, counted apart.
+
+        Raises:
+            RunFailed: the records hold more or fewer.
+        """
+        if self._problem != "header" and self.lines != lines:
+            raise _unaccounted(self._file, f"it has {lines:,} lines, and its records hold {self.lines:,}")
 
     @property
     def mark(self) -> Mark | None:
         """None where it can't be told, or is the first of all: what grows is read as a whole."""
         mark = self._first or self._last
         return None if self._ahead is None or mark is None or mark.ordinal == 0 else mark
+
+
+def _new(rows: Iterator[Row | Block], head: int, ends_line: Callable[[], bool]) -> Iterator[Row | Block]:
+    """Records of a file that has grown which its last edition, its first `head` bytes, did not have or had otherwise."""
+    same = list[Row]()
+    for row in (rows := _one_by_one(rows, head)):
+        if not isinstance(row, Block) and row[2] + row[3] < head:
+            same.append(row)
+            continue
+        # A last line that had no end may have made another record of itself, and of those before it.
+        yield from () if ends_line() else same
+        yield row
+        yield from rows
+        return
+    yield from () if ends_line() else same
 
 
 def _passed(content: BinaryIO, size: int) -> int:
