@@ -22,7 +22,7 @@ from lake.settings import Settings, project_root
 
 if TYPE_CHECKING:
     from lake.lake import Lake
-    from lake.plan import Step
+    from lake.plan import Plan, Step
     from lake.run import Again
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -114,8 +114,7 @@ def rebuild(address: Address, downstream: Annotated[bool, typer.Option(help="and
     from lake.plan import plan
 
     whole = plan()
-    after = [a for a in whole.downstream(address) if not a.startswith("reports.")] if downstream else []
-    _run_steps([whole.step(a) for a in (address, *after)], "rebuild")
+    _run_steps(_with_downstream(whole, [whole.step(address)], downstream), "rebuild")
 
 
 @app.command()
@@ -140,9 +139,7 @@ def replay(
 
         return Again(files=files_to_replay(lake.store, step.job.writes, address, files, rejects))
 
-    after = {a for step in readers for a in whole.downstream(step.job.writes)} if downstream else set[str]()
-    rest = [s for s in whole.steps if s.job.writes in after and not s.job.writes.startswith("reports.")]
-    _run_steps([*readers, *rest], "", lambda lake, step: chosen(lake, step) if step in readers else None)
+    _run_steps(_with_downstream(whole, readers, downstream), "", lambda lake, step: chosen(lake, step) if step in readers else None)
 
 
 @app.command()
@@ -162,14 +159,19 @@ def backfill(
             f"{address} is not built by slices, but by {first.job.grain}",
             next_step=f"lake rebuild {address}, or for raw files: lake replay <source>",
         )
-    after = [whole.step(a) for a in whole.downstream(address) if not a.startswith("reports.")] if downstream else []
 
     def chosen(_: Lake, step: Step) -> Again | None:
         from lake.run import Again
 
         return Again(slices=(since, to)) if step is first else None
 
-    _run_steps([first, *after], "", chosen)
+    _run_steps(_with_downstream(whole, [first], downstream), "", chosen)
+
+
+def _with_downstream(whole: Plan, first: list[Step], downstream: bool) -> list[Step]:
+    """These steps and, if asked for, all that depends on them, in the order of the plan; reports tell of a night, and are left out."""
+    after = {a for step in first for a in whole.downstream(step.job.writes)} if downstream else set[str]()
+    return [*first, *(s for s in whole.steps if s.job.writes in after and not s.job.writes.startswith("reports."))]
 
 
 def _run_steps(steps: list[Step], how: Literal["", "full", "rebuild"], again: Callable[[Lake, Step], Again | None] = lambda *_: None) -> None:
