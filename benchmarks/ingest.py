@@ -337,6 +337,19 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
+def show(tables: Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]], console: Console, to: Path | None, mode: str) -> None:
+    """Tables of figures, and the machine, on the console; and in a Markdown file, opened in this mode."""
+    for head, rows in tables:
+        grid = Grid(*head)
+        for row in rows:
+            grid.add_row(*row)
+        console.print(grid)
+    console.print(machine())
+    if to:
+        with open(to, mode, encoding="utf-8") as file:
+            file.write("\n\n".join(markdown(head, rows) for head, rows in tables) + f"\n\n{machine()}\n")
+
+
 def machine() -> str:
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else None
     return f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), load average {os.getloadavg()[1]:.1f} at the end"
@@ -365,15 +378,7 @@ def main() -> None:
             spark.sparkContext.setLogLevel("ERROR")  # bare Spark warns of every file's header: its names are not the schema's
             sizes = [int(s) for s in asked.sizes.split(",")]
             measured = side_by_side(spark, raw, work, sizes, asked.repeats, asked.sources.split(","), asked.ways.split(","), console.print)
-    told = ((HEAD, tables(measured)), (VERDICT, verdicts(measured)))
-    for head, rows in told:
-        grid = Grid(*head)
-        for row in rows:
-            grid.add_row(*row)
-        console.print(grid)
-    console.print(machine())
-    if asked.markdown:
-        asked.markdown.write_text("\n\n".join(markdown(head, rows) for head, rows in told) + f"\n\n{machine()}\n", encoding="utf-8")
+    show(((HEAD, tables(measured)), (VERDICT, verdicts(measured))), console, asked.markdown, "w")
 
 
 if __name__ == "__main__":

@@ -28,9 +28,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 from rich.console import Console
-from rich.table import Table as Grid
 
-from benchmarks.ingest import lake_run, machine, markdown, opened
+from benchmarks.ingest import lake_run, opened, show
 from lake import ops
 from lake.contract import Contract
 from lake.lake import Lake
@@ -229,15 +228,7 @@ def main() -> None:
                         ]
                     )  # fmt: skip
         tables.append((["known files", "night, s", "of it listing, s", "listing apart, s", "min-max"], rows))
-    for head, rows in tables:
-        grid = Grid(*head)
-        for row in rows:
-            grid.add_row(*row)
-        console.print(grid)
-    console.print(machine())
-    if asked.markdown:
-        with open(asked.markdown, "a", encoding="utf-8") as file:
-            file.write("\n\n".join(markdown(head, rows) for head, rows in tables) + f"\n\n{machine()}\n")
+    show(tables, console, asked.markdown, "a")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from tests.chaos.project import ORDER, weather
 from tests.chaos.tally import Tally
 
 POINTS = tuple(p.strip("*") for p in kills.BOUNDARIES)
+OTHERS = ("turns", "restore", "upkeep")
 PARTS = ("kills", "random", "races", "disk", "files")
 
 
@@ -34,7 +35,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7, help="of data, moments and faults")
     parser.add_argument("--only", choices=PARTS, nargs="*", default=PARTS, help="these parts")
     parser.add_argument("--repeats", type=int, default=5, help="times that each boundary is killed at, on other data each time")
-    parser.add_argument("--points", nargs="*", default=[], help=f"only these boundaries: {', '.join((*POINTS, 'restore', 'upkeep'))}")
+    parser.add_argument("--points", nargs="*", default=[], help=f"only these: {', '.join((*POINTS, *OTHERS))}")
     parser.add_argument("--grains", nargs="*", default=list(ORDER), choices=ORDER, help="only these addresses")
     parser.add_argument("--kills", type=int, default=80, help="kills at random moments")
     parser.add_argument("--commits", type=int, default=500, help="commits of a race")

@@ -174,7 +174,7 @@ Case = tuple[Result, Callable[[Result], None]]
 
 def at_boundaries(place: Place, twin: Twin, seed: int, turn: int, grains: Sequence[str], points: Sequence[str]) -> Iterator[Case]:
     """Nights killed at every boundary of every grain in turn, then each boundary of each grain alone; restores and upkeep."""
-    for address in grains if not points else ():
+    for address in grains if not points or "turns" in points else ():
         case = Result("kills", "one night after the other, each a boundary further", f"turn {turn}: {address}, seed {seed}", HOLDS)
         yield case, in_turn(place, twin, seed, turn, address)
     for point in RESTORES:
