@@ -24,6 +24,7 @@ from lake.job import check_address
 from lake.settings import project_root
 
 RuleKind = Literal["missing", "not_allowed", "out_of_range", "wrong_shape"]
+PARTITIONED = frozenset({"date", "string", "int", "bigint", "smallint"})  # whose values stand in Delta's log, and in paths, in one way only
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,8 @@ def _load(address: str, path: Path) -> Contract:
         columns = tuple(_column(p) for p in table["properties"])
         custom = _custom(document)
         partitions = [p["name"] for p in table["properties"] if p.get("partitioned")]
+        if wrong := [f"{c.name} {c.type}" for c in columns if c.name in partitions and c.type not in PARTITIONED]:
+            raise ContractBroken(f"{path} partitions by {', '.join(wrong)}", next_step=f"partition by a column of {', '.join(sorted(PARTITIONED))}")
         keyed = sorted((c.key_position, c.name) for c in columns if c.key_position is not None)
         return Contract(
             address=address,

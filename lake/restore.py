@@ -17,7 +17,7 @@ from lake.lake import Lake
 from lake.plan import plan
 from lake.run import Intent, run_row
 from lake.settings import reached
-from lake.table import Table
+from lake.table import ALL, Table
 
 
 def restore(lake: Lake, address: str, to: int) -> str:
@@ -51,7 +51,7 @@ def restore(lake: Lake, address: str, to: int) -> str:
         first = str(error).strip().splitlines()[0]
         raise SourceMissing(f"{address} version {to} can't be put back: {first[:300]}", next_step=f"lake rebuild {address}") from error
     reached(f"staged:{address}")
-    version = table.publish(spark, [staged], intent.run, replace="true")
+    version = table.publish(spark, [staged], intent.run, replace=ALL)
     reached(f"committed:{address}")
     row |= run_row(step, lake, intent, "restored", began, message=message) | {"version": version, "back_to": then.run, "rows_kept": staged.rows}
     ops.append(lake.store, "runs", [row])

@@ -35,7 +35,7 @@ from lake.plan import Step
 from lake.run.record import Again, Intent, Outcome, contract_hash, run_row, taken_of
 from lake.settings import reached
 from lake.sources.files import FileEdition, Mark, cut, discover
-from lake.table import Changes, Staged, Table
+from lake.table import ALL, Changes, Replaced, Staged, Table, Transaction
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation, SparkSession
@@ -75,6 +75,9 @@ class TableRun:
         standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
         if standing.open is not None and standing.open.run <= done:
             self._finish_books(standing.open)
+            standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
+        if standing.open is not None and standing.open.back_to is not None:
+            self._give_up(standing.open)
             standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
         # A table that was removed, or put back from a copy, behind our books: only the whole is right.
         lost = max(standing.published, default=0) > done or (standing.last is not None and not self.table.exists())
@@ -180,7 +183,7 @@ class TableRun:
                 next_step=f"lake rebuild {self.job.writes} --downstream",
             )
         transaction = self.table.begin(spark, reshape=bool(differs))
-        if int(transaction.txnVersion(self.job.writes)) >= intent.run:
+        if transaction.last_run >= intent.run:
             raise Busy(
                 f"{self.job.writes}: another driver committed run {intent.run} meanwhile",
                 next_step=f"lake run {self.job.writes}  (it takes up where the other ended)",
@@ -197,7 +200,7 @@ class TableRun:
         reached(f"staged:{self.job.writes}")
         version = self.table.publish(spark, parts, intent.run, replace=built.replace)
         reached(f"committed:{self.job.writes}")
-        whole = replace(intent, full=built.replace == "true")
+        whole = replace(intent, full=built.replace == ALL)
         return self._record(whole, version, staged.rows, figures, stale if not whole.full else "")
 
     # -- what is new -----------------------------------------------------------------------------------------------
@@ -288,7 +291,7 @@ class TableRun:
         tables = [a for a in self.job.reads if not a.startswith("models.")]
         if intent.full:
             inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
-            return _Built(self._call(inputs, intent), replace="true")
+            return _Built(self._call(inputs, intent), replace=ALL)
         try:
             changes = {a: self._changes(spark, a, *intent.inputs[a]) for a in tables}
         except SourceMissing as error:
@@ -299,7 +302,7 @@ class TableRun:
             return None
         if self.job.grain == "whole":
             inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
-            return _Built(self._call(inputs, intent), replace="true")
+            return _Built(self._call(inputs, intent), replace=ALL)
         if self.job.grain == "slice":
             return self._from_slices(spark, intent, tables, changes)
         return self._from_rows(spark, intent, tables, changes)
@@ -342,7 +345,7 @@ class TableRun:
 
         return _Built(
             self._call([good], intent),
-            replace="true" if intent.full else None,
+            replace=ALL if intent.full else None,
             records=records,
             seen=seen,
             counts=counts,
@@ -384,8 +387,7 @@ class TableRun:
         built, needed = slices_to_build(touched, known, self.job, asked)
         self.lake.say(self.job.writes, f"building {len(built)} of {len(known)} slices")
         rows = self._call([i.where(F.col(column).isin(needed)) for i in inputs], intent)
-        inside = ", ".join(f"'{d}'" for d in built)
-        return _Built(rows.where(F.col(column).isin(built)), replace=f"partitionValues['{column}'] in ({inside})")
+        return _Built(rows.where(F.col(column).isin(built)), replace=Replaced(slices=frozenset(map(str, built))))
 
     def _call(self, inputs: Sequence[DataFrame], intent: Intent) -> DataFrame:
         given: list[Any] = list(inputs)
@@ -404,7 +406,7 @@ class TableRun:
 
     # -- the gate --------------------------------------------------------------------------------------------------
 
-    def _gated(self, spark: SparkSession, intent: Intent, transaction: Any, built: _Built) -> tuple[Staged, _Figures]:
+    def _gated(self, spark: SparkSession, intent: Intent, transaction: Transaction, built: _Built) -> tuple[Staged, _Figures]:
         from pyspark.sql import Observation
         from pyspark.sql import functions as F
 
@@ -435,7 +437,7 @@ class TableRun:
         reached(f"rejected:{self.job.writes}")
         by_file = self._reconciled(intent, staged, dict(built.counts.value)) if built.counts is not None else ()
         self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + problems:,}; judging")
-        emptied = staged.rows == 0 and built.replace == "true" and self.table.snapshot().rows > 0
+        emptied = staged.rows == 0 and built.replace == ALL and self.table.snapshot().rows > 0
         verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + problems, emptied=emptied)
         at = ops.now()
         ops.append(
@@ -568,6 +570,13 @@ class TableRun:
         row |= {"rows_in": None, "rows_kept": None, "code": event.code, "contract": event.contract}
         ops.append(self.lake.store, "runs", [row | ({} if event.back_to is None else {"status": "restored", "back_to": event.back_to})])
 
+    def _give_up(self, event: ops.Event) -> None:
+        """A restore died before its commit: nothing of it is in the table, and it is not repeated without being asked for."""
+        message = f"the restore to run {event.back_to} was cut short: the table stands as it was before"
+        self._say(message)
+        row = run_row(self.step, self.lake, Intent(event.run, event.inputs, event.full), "failed", self.began, None, message)
+        ops.append(self.lake.store, "runs", [row | {"night": event.night, "back_to": event.back_to}])
+
     def _event(self, intent: Intent, status: str, *, outcome: Outcome | None = None, message: str = "") -> None:
         ops.append(self.lake.store, "runs", [run_row(self.step, self.lake, intent, status, self.began, outcome, message)])
 
@@ -593,16 +602,16 @@ class _Figures:
 
 @dataclass(frozen=True)
 class _Built:
-    """Rows to publish, and what they replace: a condition on AddFile, or keys whose rows in the table go."""
+    """Rows to publish, and what they replace: files, or keys whose rows in the table go."""
 
     rows: DataFrame
-    replace: str | None = None
+    replace: Replaced | None = None
     records: DataFrame | None = None
     seen: Observation | None = None
     counts: Any = None  # what each file gave: an accumulator that the readers fill
     touched: Callable[[DataFrame], DataFrame | None] | None = None  # of the table as it is: asked when all is staged
 
-    def carried(self, spark: SparkSession, table: Table, transaction: Any) -> DataFrame | None:
+    def carried(self, spark: SparkSession, table: Table, transaction: Transaction) -> DataFrame | None:
         """Rows that share a data file with a touched key but are not touched themselves: they are written again beside the new ones.
 
         Sets `replace` to the files that hold touched keys; None when no file does.
@@ -612,7 +621,7 @@ class _Built:
         from pyspark.sql import functions as F
 
         key = list(table.contract.key)
-        current = table.read(spark, int(transaction.snapshot().version()))
+        current = table.read(spark, transaction.version)
         touched = self.touched(current)
         if touched is None:
             return None
@@ -627,8 +636,7 @@ class _Built:
         ]
         if not files:
             return None
-        inside = ", ".join(f"'{f}'" for f in sorted(files))
-        object.__setattr__(self, "replace", f"element_at(split(path, '/'), -1) in ({inside})")
+        object.__setattr__(self, "replace", Replaced(names=frozenset(files)))
         return current.where(F.col("_metadata.file_name").isin(files)).join(keys, key, "left_anti")
 
 

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from lake.errors import Busy, ContractBroken, SourceMissing
 from lake.store import Store
-from lake.table import Changes, FilePin, Manifest, Staged, Table
+from lake.table import ALL, Changes, FilePin, Manifest, Replaced, Staged, Table
 from tests.lake.project import contract, write_contract
 
 READINGS = [
@@ -68,7 +68,7 @@ def readings(spark: SparkSession, *rows: tuple[str, date, float | None]) -> Data
     return spark.createDataFrame(list(rows), "id string, day date, value double").coalesce(1)
 
 
-def land(table: Table, spark: SparkSession, run: int, *rows: tuple[str, date, float | None], replace: str | None = None) -> int:
+def land(table: Table, spark: SparkSession, run: int, *rows: tuple[str, date, float | None], replace: Replaced | None = None) -> int:
     """One run: stage and publish."""
     table.create(spark)
     return table.publish(spark, [staged(table, spark, *rows)], run, replace=replace)
@@ -174,7 +174,7 @@ def test_a_changed_contract_is_told_and_reshapes_the_table_in_the_commit_that_re
     transaction = table.begin(spark, reshape=True)
     part = table.stage(transaction, spark.createDataFrame([("b", 700.0, "K")], "id string, value double, unit string"))
     assert table.version() == before
-    table.publish(spark, [part], 2, replace="true")
+    table.publish(spark, [part], 2, replace=ALL)
     assert table.differs() == [] and table.delta().metadata().partition_columns == []
     assert table.delta().to_pyarrow_table().to_pylist() == [{"id": "b", "value": 700.0, "unit": "K"}]
     assert table.read(spark, before).count() == 1  # the older version reads as it was
@@ -224,7 +224,7 @@ def test_who_replaces_rows_that_another_added_meanwhile_is_told(folder: Store, s
     other = Table("silver.readings", folder).delta()
     other.delete("id = 'a'")  # by hand, or by an erasure: no run of ours
     with pytest.raises(Busy):
-        table.publish(spark, [mine], 2, replace="true")
+        table.publish(spark, [mine], 2, replace=ALL)
     assert (ids(table), table.last_run()) == ([], 1)
 
 
@@ -233,23 +233,23 @@ def test_a_run_appends_or_replaces_slices_or_files_in_its_one_commit(folder: Sto
     land(table, spark, 1, ("a", DAY_1, 1.0), ("b", DAY_2, 2.0))
     land(table, spark, 2, ("c", DAY_2, 3.0))
     assert ids(table) == ["a", "b", "c"]
-    land(table, spark, 3, ("d", DAY_2, 4.0), ("e", DAY_3, 4.0), replace="partitionValues['day'] in ('2026-03-02', '2026-03-03')")
+    land(table, spark, 3, ("d", DAY_2, 4.0), ("e", DAY_3, 4.0), replace=Replaced(slices=frozenset({"2026-03-02", "2026-03-03"})))
     assert ids(table) == ["a", "d", "e"]
     file = next(f.path.rsplit("/", 1)[1] for f in table.snapshot().files if "2026-03-01" in f.path)
-    land(table, spark, 4, ("a2", DAY_1, 1.0), replace=f"element_at(split(path, '/'), -1) in ('{file}')")
+    land(table, spark, 4, ("a2", DAY_1, 1.0), replace=Replaced(names=frozenset({file})))
     assert (ids(table), table.version()) == (["a2", "d", "e"], 4)
-    land(table, spark, 5, replace="true")
+    land(table, spark, 5, replace=ALL)
     assert (ids(table), table.version()) == ([], 5)
 
 
 # -- what changed ------------------------------------------------------------------------------------------------------
 
-HISTORY: list[tuple[list[tuple[str, date, float | None]], str | None]] = [
+HISTORY: list[tuple[list[tuple[str, date, float | None]], Replaced | None]] = [
     ([("a", DAY_1, 1.0), ("b", DAY_1, 2.0), ("c", DAY_2, None)], None),
     ([("d", DAY_2, 4.0)], None),
-    ([("a", DAY_1, 1.0), ("b", DAY_1, 2.5)], "partitionValues['day'] = '2026-03-01'"),  # a is carried over, b has changed
-    ([("a", DAY_1, 1.0), ("b", DAY_1, 2.0)], "partitionValues['day'] = '2026-03-01'"),  # b is as it was once
-    ([], "partitionValues['day'] = '2026-03-02'"),
+    ([("a", DAY_1, 1.0), ("b", DAY_1, 2.5)], Replaced(slices=frozenset({"2026-03-01"}))),  # a is carried over, b has changed
+    ([("a", DAY_1, 1.0), ("b", DAY_1, 2.0)], Replaced(slices=frozenset({"2026-03-01"}))),  # b is as it was once
+    ([], Replaced(slices=frozenset({"2026-03-02"}))),
     ([("c", DAY_2, None), ("c", DAY_2, None), ("e", DAY_3, 0.0)], None),  # what looks alike stays two
     ([("f", DAY_3, 0.0)], None),
 ]
@@ -307,7 +307,7 @@ def test_a_snapshot_names_exactly_the_files_of_its_version_with_their_rows(store
     table = Table("silver.readings", store)
     land(table, spark, 1, ("a", DAY_1, 1.0), ("b", DAY_2, 2.0))
     pinned = table.snapshot()
-    land(table, spark, 2, ("c", DAY_2, 3.0), replace="true")
+    land(table, spark, 2, ("c", DAY_2, 3.0), replace=ALL)
     assert pinned == table.snapshot(1) == Manifest.from_json(pinned.to_json())
     assert (pinned.version, pinned.rows, [f.rows for f in pinned.files]) == (1, 2, [1, 1])
     read = [pq.read_table(store.arrow_path(f.path), filesystem=store.arrow(), columns=["id"])["id"].to_pylist() for f in pinned.files]
