@@ -4,7 +4,8 @@
 
 The stream is written as its documentation teaches it: a schema, PERMISSIVE mode with a column for corrupt records, the
 formats, zone and missing marks of the source, `availableNow`. A file that stops the stream is taken out
-and the stream begins anew: else nothing behind it could be compared. Only the sources that a CSV reader knows are compared.
+and the stream begins anew: else nothing behind it could be compared. Only the sources that a CSV or a JSON reader knows are compared:
+of logs whose records have several lines or no year, of documents that are one value, and of CoNLL Spark has no reader.
 """
 
 from __future__ import annotations
@@ -24,24 +25,30 @@ from tests.corpus import make
 from tests.corpus.make import CASES, SOURCES, Case
 
 GROUPS = {"archives": make.ARCHIVES, "shapes": make.SHAPES, "headers": make.HEADERS, "quotes": make.QUOTES, "encodings": make.ENCODINGS,
-          "numbers": make.NUMBERS, "times": make.TIMES_WRONG, "names": make.NAMES, "Italian CSV": make.ITALIAN}  # fmt: skip
+          "numbers": make.NUMBERS, "times": make.TIMES_WRONG, "names": make.NAMES, "Italian CSV": make.ITALIAN,
+          "JSON lines": tuple(case for case in make.EVENTS if case.source == "events")}  # fmt: skip
 FATES = ("as expected", "rows wrong, or of records to be set aside", "rows lost in silence", "the stream stops")
 
 
 def stream(spark: SparkSession, source: str, folder: Path) -> DataFrame:
     """Plain readStream over a source, with the path of each row's file."""
     kind, options = SOURCES[source], SOURCES[source].options
-    # A decimal comma is none of the CSV reader's options: such a number is read as text and mended, as one has to.
-    comma = {f.name for f in kind.fields if "decimal" in options and f.type == "double"}
-    given = {
-        "mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_corrupt", "multiLine": True, "recursiveFileLookup": True, "escape": '"',
-        "header": options.get("header", True) is not False, "sep": options.get("delimiter", ","), "quote": options.get("quote", '"') or "",
-        "nullValue": (options.get("missing") or [""])[0],
-        **{f"{f.type}Format": options["formats"][f.name] for f in kind.fields if f.name in options.get("formats", {})},
-    }  # fmt: skip
-    fields = [f"{f.name} {'string' if f.name in comma else f.type}" for f in kind.fields]
-    fields += [f"empty{n} string" for n in range(options.get("trailing", 0))]
-    rows = spark.readStream.options(**given).schema(", ".join([*fields, "_corrupt string"])).csv(str(folder))
+    fields = [f"{f.name} {f.type}" for f in kind.fields]
+    formats = {f"{f.type}Format": options["formats"][f.name] for f in kind.fields if f.name in options.get("formats", {})}
+    given: dict[str, Any] = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_corrupt", "recursiveFileLookup": True, **formats}
+    comma = set[str]()
+    if kind.format == "json_lines":
+        rows = spark.readStream.options(**given).schema(", ".join([*fields, "_corrupt string"])).json(str(folder))
+    else:
+        # A decimal comma is none of the CSV reader's options: such a number is read as text and mended, as one has to.
+        comma = {f.name for f in kind.fields if "decimal" in options and f.type == "double"}
+        given |= {
+            "multiLine": True, "escape": '"', "header": options.get("header", True) is not False, "sep": options.get("delimiter", ","),
+            "quote": options.get("quote", '"') or "", "nullValue": (options.get("missing") or [""])[0],
+        }  # fmt: skip
+        fields = [f"{f.name} {'string' if f.name in comma else f.type}" for f in kind.fields]
+        fields += [f"empty{n} string" for n in range(options.get("trailing", 0))]
+        rows = spark.readStream.options(**given).schema(", ".join([*fields, "_corrupt string"])).csv(str(folder))
     return rows.select(
         F.col("_metadata.file_path").alias("_file"),
         "_corrupt",
@@ -103,7 +110,7 @@ def named(error: str, path: str) -> bool:
 
 
 def main() -> None:
-    settings = {"spark.ui.enabled": "false", "spark.driver.memory": "4g"}
+    settings: dict[str, Any] = {"spark.ui.enabled": "false", "spark.driver.memory": "4g"}
     spark = SparkSession.builder.master("local[2]").appName("corpus").config(map=settings).getOrCreate()
     spark.sparkContext.setLogLevel("OFF")
     told = dict[tuple[str, str], str]()

@@ -224,3 +224,10 @@ def types() -> st.SearchStrategy[tuple[str, pa.DataType]]:
 def test_types_nest_as_deep_as_one_likes(both: tuple[str, pa.DataType]) -> None:
     simple, arrow = both
     assert arrow_type(simple) == arrow
+
+
+@pytest.mark.parametrize("kind", ["double", "timestamp", "boolean"])
+def test_a_table_is_not_partitioned_by_what_the_log_may_write_in_two_ways(kind: str, project: Path) -> None:
+    with pytest.raises(ContractBroken, match=f"partitions by day {kind}") as caught:
+        pets(project, {"name": "day", "type": kind, "partitioned": True})
+    assert caught.value.next_step == "partition by a column of bigint, date, int, smallint, string"

@@ -242,6 +242,26 @@ def test_a_run_appends_or_replaces_slices_or_files_in_its_one_commit(folder: Sto
     assert (ids(table), table.version()) == ([], 5)
 
 
+def test_no_commit_has_spark_compute_the_state_of_the_table(folder: Store, spark: SparkSession) -> None:
+    table = Table("silver.readings", folder)
+    context: Any = spark.sparkContext
+    land(table, spark, 1, ("a", DAY_1, 1.0))
+    context.setJobGroup("replacing", "")
+    try:
+        land(table, spark, 2, ("b", DAY_2, 2.0), replace=Replaced(slices=frozenset({str(DAY_1)})))
+        land(table, spark, 3, ("c", DAY_2, 2.0), replace=ALL)
+        jobs = context.statusTracker().getJobIdsForGroup("replacing")
+    finally:
+        context._jsc.clearJobGroup()
+    assert ids(table) == ["c"]
+    assert len(jobs) == 2  # each wrote its files; the state takes three jobs a commit, and three more before it
+    log = Path(table.uri) / "_delta_log"
+    assert all((log / f"{version:020}.crc").exists() for version in range(4))  # they spare readers it
+    nothing = context._jvm.scala.Option.empty()
+    snapshot = context._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, table.uri).update(False, nothing, nothing)
+    assert snapshot.checksumOpt().get().numFiles() == 1 and snapshot.validateChecksum(context._jvm.PythonUtils.toScalaMap({}))
+
+
 # -- what changed ------------------------------------------------------------------------------------------------------
 
 HISTORY: list[tuple[list[tuple[str, date, float | None]], Replaced | None]] = [
