@@ -54,7 +54,7 @@ def main() -> int:
     tally = Tally(told.keep and told.keep / "results.jsonl", told.minutes, console)
     grains = tuple(told.grains)
     points = len(told.points) or len(kills.BOUNDARIES) + 5
-    tally.planned = sum((
+    tally.planned = sum(r.part not in told.only for r in tally.results) + sum((
         told.repeats * (points * len(grains)) if "kills" in told.only else 0, told.kills if "random" in told.only else 0,
         len(races.RACES) + told.nights if "races" in told.only else 0, told.disks if "disk" in told.only else 0, 8 if "files" in told.only else 0,
     ))  # fmt: skip
