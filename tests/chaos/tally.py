@@ -61,8 +61,12 @@ class Tally:
         """Run cases, some at once; those that must be alone after the others."""
         cases = list(cases)
         with ThreadPoolExecutor(at_once) as threads:
-            for done in [threads.submit(self.run, result, work) for result, work in cases if not result.alone]:
-                done.result()
+            try:
+                for done in [threads.submit(self.run, result, work) for result, work in cases if not result.alone]:
+                    done.result()
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)  # ended from outside: those that are running, and no more
+                raise
         for result, work in cases:
             self.run(result, work)
 
