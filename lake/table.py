@@ -397,8 +397,8 @@ class Table:
                 actions.add(action)
         if replace is not None:
             transaction.jvm.readWholeTable()  # whoever adds or removes rows meanwhile conflicts with us
-            for removed in self._removed(transaction, replace, now):
-                actions.add(jvm.org.apache.spark.sql.delta.actions.Action.fromJson(json.dumps({"remove": removed})))
+            for action in self._removed(jvm, transaction, replace, now):
+                actions.add(action)
         try:
             sequence = jvm.scala.jdk.javaapi.CollectionConverters.asScala(actions).toSeq()
             return int(transaction.jvm.commit(sequence, operation))
@@ -418,16 +418,23 @@ class Table:
                 next_step=f"lake run {self.address}  (it takes up where the other ended)",
             ) from None
 
-    def _removed(self, transaction: Transaction, replace: Replaced, now: int) -> Iterator[dict[str, Any]]:
-        """RemoveFile actions of the active files that go, as the log's JSON has them. By delta-rs: Spark would compute the table's state for it."""
+    def _removed(self, jvm: Any, transaction: Transaction, replace: Replaced, now: int) -> Iterator[Any]:
+        """RemoveFile actions of the active files that go, by the log as delta-rs reads it: Spark would compute the table's state for it."""
+        of = self.contract.partition or ""
+        if UNREADABLE & set(transaction.before.protocol().reader_features or ()):  # made so by hand: a file goes with its deletion vector
+            for file in transaction.jvm.snapshot().allFiles().collectAsList():
+                if replace.goes(file.path(), json.loads(file.json())["add"]["partitionValues"].get(of)):
+                    yield file.removeWithTimestamp(now, True)
+            return
         partitions = transaction.before.metadata().partition_columns  # of the table as it is: a contract that changed may name another
         for file in pa.table(transaction.before.get_add_actions(flatten=True)).to_pylist():
             values = {name: _written(file[f"partition.{name}"]) for name in partitions}
-            if replace.goes(file["path"], values.get(self.contract.partition or "")):
-                yield {
+            if replace.goes(file["path"], values.get(of)):
+                removed = {
                     "path": file["path"], "deletionTimestamp": now, "dataChange": True, "extendedFileMetadata": True,
                     "partitionValues": values, "size": file["size_bytes"],
                 }  # fmt: skip
+                yield jvm.org.apache.spark.sql.delta.actions.Action.fromJson(json.dumps({"remove": removed}))
 
 
 def _written(value: Any) -> str | None:

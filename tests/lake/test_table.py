@@ -242,6 +242,16 @@ def test_a_run_appends_or_replaces_slices_or_files_in_its_one_commit(folder: Sto
     assert (ids(table), table.version()) == ([], 5)
 
 
+def test_files_that_lost_rows_to_deletion_vectors_are_replaced_like_others(folder: Store, spark: SparkSession) -> None:
+    table = Table("silver.readings", folder)
+    land(table, spark, 1, ("a", DAY_1, 1.0), ("b", DAY_1, 2.0), ("c", DAY_2, 3.0))
+    spark.sql(f"ALTER TABLE delta.`{table.uri}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")  # by hand: we never do
+    spark.sql(f"DELETE FROM delta.`{table.uri}` WHERE id = 'a'")
+    assert '"deletionVector":{' in (Path(table.uri) / f"_delta_log/{3:020}.json").read_text()
+    table.publish(spark, [staged(table, spark, ("d", DAY_1, 4.0))], 2, replace=Replaced(slices=frozenset({str(DAY_1)})))
+    assert sorted(r.id for r in table.read(spark).collect()) == ["c", "d"]
+
+
 def test_no_commit_has_spark_compute_the_state_of_the_table(folder: Store, spark: SparkSession) -> None:
     table = Table("silver.readings", folder)
     context: Any = spark.sparkContext
