@@ -308,7 +308,7 @@ def verdicts(measured: Sequence[Measured]) -> list[list[str]]:
         times, share = lake.median / bare.median if bare else None, lake.median / without.median - 1 if without else None
         held = (times is None or times <= BESIDE_BARE) and (share is None or share <= FOR_THE_LEDGER)
         of_cpu = f"{statistics.median(lake.cpu) / statistics.median(bare.cpu):.2f}" if bare and bare.cpu and lake.cpu else ""
-        phase = {k: statistics.median(p[k] for p in lake.phases) for k in lake.phases[0]} if all(lake.phases) else {}
+        phase = {k: statistics.median(p[k] for p in lake.phases) for k in lake.phases[0]} if lake.phases and all(lake.phases) else {}
         rows.append(
             [
                 source, f"{size}x", "" if times is None else f"{times:.2f}", of_cpu, slope, "" if share is None else f"{share:+.0%}",
