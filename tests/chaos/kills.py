@@ -212,16 +212,13 @@ def at_random(place: Place, twin: Twin, seed: int, number: int) -> Case:
             place.remove(name)
             place.copy(twin.before[ORDER[0]], name)
             command = place.start(name, "nightly")
-            if whom == "worker":  # one lives for a second or two of a night: the moment counts from its birth
-                while not command.gone.is_set() and not kill(command, "worker"):
-                    time.sleep(0.01)
-                result.kills = 1
-            else:
+            if whom != "worker":  # one lives for a second or two of a night: the first one is killed
                 command.gone.wait(at)
-                if whom == "server":
-                    result.kills = int(server_killed(place, rest))
-                elif not command.gone.is_set():
-                    result.kills = int(kill(command, whom))  # pyright: ignore[reportArgumentType]
+            if whom == "server":
+                result.kills = int(server_killed(place, rest))
+            while whom != "server" and not result.kills and not command.gone.is_set():  # a JVM may not be born yet at that moment
+                result.kills = int(kill(command, whom))  # pyright: ignore[reportArgumentType]
+                time.sleep(0.01)
             command.wait()
             at *= 0.7
         recovered(place, name, twin, result)
