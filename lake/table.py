@@ -214,10 +214,9 @@ class Table:
             SourceMissing: no such table or version.
         """
         delta = self.delta(version)
-        wrong = sorted(UNREADABLE & set(delta.protocol().reader_features or ()))
-        if wrong or (delta.metadata().configuration or {}).get("delta.columnMapping.mode", "none") != "none":
+        if wrong := _unreadable(delta):
             raise ContractBroken(
-                f"{self.address} version {delta.version()} has {', '.join(wrong) or 'column mapping'}: a reader of its files would see wrong rows",
+                f"{self.address} version {delta.version()} has {wrong}: a reader of its files would see wrong rows",
                 next_step=f"lake rebuild {self.address}  (or, in Spark: REORG TABLE ... APPLY (PURGE), then drop the feature)",
             )
         adds = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
@@ -421,7 +420,7 @@ class Table:
     def _removed(self, jvm: Any, transaction: Transaction, replace: Replaced, now: int) -> Iterator[Any]:
         """RemoveFile actions of the active files that go, by the log as delta-rs reads it: Spark would compute the table's state for it."""
         of = self.contract.partition or ""
-        if UNREADABLE & set(transaction.before.protocol().reader_features or ()):  # made so by hand: a file goes with its deletion vector
+        if _unreadable(transaction.before):  # made so by hand: a file goes with its deletion vector
             for file in transaction.jvm.snapshot().allFiles().collectAsList():
                 if replace.goes(file.path(), json.loads(file.json())["add"]["partitionValues"].get(of)):
                     yield file.removeWithTimestamp(now, True)
@@ -435,6 +434,12 @@ class Table:
                     "partitionValues": values, "size": file["size_bytes"],
                 }  # fmt: skip
                 yield jvm.org.apache.spark.sql.delta.actions.Action.fromJson(json.dumps({"remove": removed}))
+
+
+def _unreadable(delta: DeltaTable) -> str:
+    """What a version has that a reader of its plain files gets wrong; empty where there is nothing."""
+    mapped = (delta.metadata().configuration or {}).get("delta.columnMapping.mode", "none") != "none"
+    return ", ".join(sorted(UNREADABLE & set(delta.protocol().reader_features or ()))) or ("column mapping" if mapped else "")
 
 
 def _written(value: Any) -> str | None:

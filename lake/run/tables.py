@@ -73,11 +73,8 @@ class TableRun:
             )
         done = self.table.last_run()
         standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
-        if standing.open is not None and standing.open.run <= done:
-            self._finish_books(standing.open)
-            standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
-        if standing.open is not None and standing.open.back_to is not None:
-            self._give_up(standing.open)
+        if (left := standing.open) is not None and (left.run <= done or left.back_to is not None):
+            (self._finish_books if left.run <= done else self._give_up)(left)
             standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
         # A table that was removed, or put back from a copy, behind our books: only the whole is right.
         lost = max(standing.published, default=0) > done or (standing.last is not None and not self.table.exists())
