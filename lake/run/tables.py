@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import reduce
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -219,7 +220,7 @@ class TableRun:
             found = discover(self.lake.store, source, known, self._say, again)
             for path in sorted(again - {f.path for f in found}):
                 self._say(f"{path} is gone: its rows stay as they are")
-            return found if placed else [replace(f, head=None, begins=None) for f in found]
+            return found if placed else [f._replace(head=None, begins=None) for f in found]
         if source.editions == "keep" and (older := [f.path for f in (*known.values(), *discover(self.lake.store, source, known)) if f.base > 1]):
             raise SourceMissing(
                 f"{self.job.writes} keeps rows whose content is gone from {source.location} ({', '.join(older[:3])} ...): a rebuild would lose them",
@@ -232,7 +233,7 @@ class TableRun:
                 "a rebuild would lose these rows",
                 next_step="land them again, or keep the table as it is; a file that changed just now is there at the next try",
             )
-        return [replace(f, edition=known[f.path].edition + (known[f.path].sha256 != f.sha256)) if f.path in known else f for f in found]
+        return [f._replace(edition=known[f.path].edition + (known[f.path].sha256 != f.sha256)) if f.path in known else f for f in found]
 
     def _say(self, line: str) -> None:
         self.lake.say(self.job.writes, line)
@@ -242,18 +243,18 @@ class TableRun:
         asked = [("source", "=", address), ("address", "=", self.job.writes), ("status", "in", ["read", "copy"])]
         names = ["path", "edition", "size", "etag", "sha256", "modified", "status", "base", "open_ordinal", "open_offset", "run", "at"]
         rows = ops.arrow(self.lake.store, "files", asked, names).sort_by([("edition", "ascending"), ("at", "ascending")])
-        columns = {name: rows.column(name).to_pylist() for name in names if name not in ("modified", "at")}
+        told = zip(rows.column("path").to_pylist(), rows.column("run").to_pylist(), strict=True)
+        last = {path: n for n, (path, run) in enumerate(told) if run not in standing.undone}
+        rows = rows.take(pa.array(last.values(), pa.int64()))
+        columns: dict[str, Iterable[Any]] = {name: rows.column(name).to_pylist() for name in names if name not in ("modified", "at")}
         columns["modified"] = [t.replace(tzinfo=UTC) for t in rows.column("modified").to_numpy().tolist()]  # to_pylist() takes 4 us for each
-        last = {path: n for n, (path, run) in enumerate(zip(columns["path"], columns["run"], strict=True)) if run not in standing.undone}
-        of = [columns[name] for name in names if name not in ("path", "run", "at")]
-        return {
-            path: FileEdition(
-                address, path, edition, size, etag, sha256, modified, "", status == "copy",
-                base=base or 1, open=None if offset is None else Mark(ordinal, offset),
-            )
-            for path, n in last.items()
-            for edition, size, etag, sha256, modified, status, base, ordinal, offset in ([column[n] for column in of],)
-        }  # fmt: skip
+        marks = zip(columns["open_ordinal"], columns["open_offset"], strict=True)
+        columns["open"] = [None if offset is None else Mark(ordinal, offset) for ordinal, offset in marks]
+        columns["base"] = [base or 1 for base in columns["base"]]
+        columns["copy"] = [status == "copy" for status in columns["status"]]
+        columns |= {"source": repeat(address), "uri": repeat(""), "head": repeat(None), "begins": repeat(None)}
+        editions = map(FileEdition._make, zip(*(columns[field] for field in FileEdition._fields), strict=False))
+        return dict(zip(last, editions, strict=True))
 
     def _read_before(self) -> set[str]:
         """Paths of all files that some run of this table has read."""
@@ -485,7 +486,7 @@ class TableRun:
                     f"and {kept:,} rows and {away:,} rejects came of them",
                     next_step=f"bronze keeps one row a record: mend {self.step.path}; nothing of this run is visible",
                 )
-            found.append(_ReadFile(replace(f, begins=gave.begins if f.head is not None else None, open=gave.open), kept, away))
+            found.append(_ReadFile(f._replace(begins=gave.begins if f.head is not None else None, open=gave.open), kept, away))
         return found
 
     def _write_rejects(self, intent: Intent, rows: DataFrame, told: Sequence[Any] | None, count: int) -> None:
@@ -540,7 +541,7 @@ class TableRun:
             for place in (*first.to_pylist(), *rejects):
                 begin[place["file"]] = min(place["offset"] or 0, begin.get(place["file"], 0))
         marks = {f.path: Mark(f.begins.ordinal, begin[f.path]) if f.begins is not None else None for f in files}
-        return [_ReadFile(replace(f, begins=marks[f.path]), rows.get(f.path, 0), rejected.get(f.path, 0)) for f in files]
+        return [_ReadFile(f._replace(begins=marks[f.path]), rows.get(f.path, 0), rejected.get(f.path, 0)) for f in files]
 
     def _rejects_by_file(self, run: int) -> Counter[str]:
         """Rejects of each file; those that a slower driver with the same intent wrote as well count once."""

@@ -57,8 +57,8 @@ def test_a_file_that_grew_is_told_by_its_beginning_and_another_content_begins_an
 
     for name, text in {"grows": "a\nb", "shrinks": "a\nb", "other": "a\nb", "unmarked": "a\nb", "empty": ""}.items():
         (folder / name).write_text(text)
-    first = {f.path: replace(f, open=Mark(1, 2)) for f in discover(store, SOURCE, {})}
-    known = first | {name: replace(first[name], open=None) for name in ("unmarked", "empty")}
+    first = {f.path: f._replace(open=Mark(1, 2)) for f in discover(store, SOURCE, {})}
+    known = first | {name: first[name]._replace(open=None) for name in ("unmarked", "empty")}
     for name, text in {"grows": "a\nb\nc", "shrinks": "a\n", "other": "a\nB\nc", "unmarked": "a\nb\nc", "empty": "a"}.items():
         (folder / name).write_text(text)
     assert look(known, SOURCE) == [
@@ -78,7 +78,7 @@ def test_a_file_that_grew_is_told_by_its_beginning_and_another_content_begins_an
     ]
     assert look(known, keep, {"grows", "other"})[1:3] == [("grows", 2, 1, None, None), ("other", 2, 2, None, None)]
     assert look(known, SOURCE, {"grows"})[1] == ("grows", 2, 1, None, None)
-    older = known | {"grows": replace(known["grows"], base=3, edition=5)}
+    older = known | {"grows": known["grows"]._replace(base=3, edition=5)}
     assert look(older, keep)[1] == ("grows", 6, 3, 3, Mark(1, 2))
     assert look(older, SOURCE)[1] == ("grows", 6, 1, None, None)  # they are to be kept no more: all of its rows are replaced
 

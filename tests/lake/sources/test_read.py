@@ -148,7 +148,7 @@ def test_a_store_that_fails_is_no_damage_to_the_file(tmp_path: Path, name: str) 
         raw
     )
     with pytest.raises(StoreUnreachable, match="connection reset"):
-        list(_batches(replace(edition(tmp_path / name, data), size=len(data) + 1), lambda: Broken(data), rows, {"header": False}, ["a"], _schema(1)))
+        list(_batches(edition(tmp_path / name, data)._replace(size=len(data) + 1), lambda: Broken(data), rows, {"header": False}, ["a"], _schema(1)))
 
 
 def parsed(data: bytes, source: tuple[Any, dict[str, Any]], head: FileEdition | None = None) -> tuple[list[tuple[Any, ...]], FileEdition]:
@@ -156,12 +156,12 @@ def parsed(data: bytes, source: tuple[Any, dict[str, Any]], head: FileEdition | 
     module, options = source
     file = edition(Path("x"), data)
     if head is not None:
-        file = replace(file, head=head.size, begins=head.open)
+        file = file._replace(head=head.size, begins=head.open)
     given = Given()
     found = _batches(file, lambda: io.BytesIO(data), module.rows, options, ["a"], _schema(1), given)
     records = [tuple(r.values())[3:] for batch in found for r in batch.to_pylist()]  # without file, edition and hash
     assert given.records == len(records)
-    return records, replace(file, open=given.open, begins=given.begins if head is not None else None)
+    return records, file._replace(open=given.open, begins=given.begins if head is not None else None)
 
 
 GROWING: list[tuple[Any, dict[str, Any]]] = [
@@ -224,7 +224,7 @@ def test_batches_are_bounded(tmp_path: Path) -> None:
 
 def test_large_files_get_tasks_of_their_own() -> None:
     sizes = {"a": 5, "b": 900_000, "c": 7, "d": 5, "e": 400_000}
-    files = [replace(edition(Path(name), b""), size=size) for name, size in sizes.items()]
+    files = [edition(Path(name), b"")._replace(size=size) for name, size in sizes.items()]
     assert [[f.path for f in group] for group in _groups(files, 3)] == [["b"], ["e"], ["a", "c", "d"]]
     assert len(_groups(files, 100)) == 5
     assert _groups([], 4) == []
