@@ -15,8 +15,9 @@ set-up: ## bring everything that is needed, once; at once done when nothing has 
 demo: set-up ## real raw files become tables, a fine-tuned model, predictions and a page
 	@$(BIN)/lake demo
 
+# Two processes, each with a server and a Spark of its own, for the whole suite; a choice of tests runs in one.
 test: set-up ## the whole suite, with servers of its own: make test T="tests/lake -k store"
-	@$(BIN)/python -m pytest $(T)
+	@$(BIN)/python -m pytest $(if $(filter-out -%,$(T)),,-n 2 --dist loadgroup --no-loadscope-reorder) $(T)
 
 chaos: set-up ## break a lake in every way we know and count what is lost: make chaos ARGS="--seed 7 --hours 1"
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -18,6 +18,14 @@ from lake.store import Store, open_store
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay in one process, for they share what it has made; the flows that begin with the first night share that one."""
+    for item in items:
+        first_night = item.path.parent.name == "flows" and item.path.stem in ("test_night", "test_submit")
+        item.add_marker(pytest.mark.xdist_group("first night" if first_night else item.path.relative_to(PROJECT).as_posix()))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_surroundings() -> Iterator[None]:
     """No LAKE_* of the one who runs the suite reaches a test, but the samples and the models; Spark finds set-up's configuration."""
