@@ -1,42 +1,37 @@
-"""The batch's verdict: one Great Expectations suite, derived from the contract and written in expectations/, judged on staged rows.
+"""The batch's verdict: what the contract and the written suite ask of it, by figures that were taken while its rows were written.
 
-The only module that imports Great Expectations. The written part stands in expectations/<zone>/<name>.yaml in GX's own keys
-(type, kwargs, severity); the derived part says again, in GX's words, what the contract says of the whole batch.
+`Gate` takes a batch apart in one pass: rows that break a rule of the contract, or an expectation that quarantines, are set aside with their
+reasons; expectations that refuse or warn are counted over all rows, those of a batch as a whole over the rows that are kept. The figures
+come back with the staged files, and Great Expectations' own code makes its verdict of them (gx.py). What is no figure of one pass is asked
+of the staged files: repeated keys by their hashes, all else by Great Expectations itself.
 """
 
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, reduce
-from operator import or_
-from pathlib import Path
-from typing import Any, Literal, cast
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_
+from typing import Any, cast
 
-import yaml
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
-from lake.contract import Contract
+from lake.contract import Contract, RowRule
 from lake.errors import ContractBroken
-from lake.settings import project_root
+from lake.gate import gx
+from lake.gate.rows import Tagged, broken, tag_rows
+from lake.gate.suite import SEVERITIES, OnFail, Rule, Severity, Suite, written
 
-Severity = Literal["critical", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
-_KEYS = frozenset({"type", "kwargs", "severity", "meta", "id", "notes", "description"})
-
-# A batch of which more than half is set aside is not the data we think it is; under 20 rows a share says nothing.
-_MAX_REJECTED_SHARE, _SHARE_FROM_ROWS = 0.5, 20
-
-# The cheapest setting that still gives every count (17 jobs in place of 29 for 12 rules); rows are named only for what failed.
-_CHEAPEST: Mapping[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": 0}
+# Under 20 rows a share of rejected ones says nothing.
+_SHARE_FROM_ROWS = 20
 _EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One expectation judged: what it asks, what was seen, and whether that lets the batch pass."""
+    """One rule judged: what it asks, what was seen, and what its failure does."""
 
     rule: str
     column: str | None
@@ -46,6 +41,10 @@ class Check:
     threshold: str
     unexpected: int | None
     message: str
+    on_fail: OnFail = "refuse"
+    judged_by: str = "one pass"  # or: keys, Great Expectations
+    rows: int | None = None
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,222 +57,244 @@ class Verdict:
 
     @property
     def refusals(self) -> tuple[Check, ...]:
-        """Critical checks that failed: any of them refuses the batch."""
-        return tuple(c for c in self.checks if not c.success and c.severity == "critical")
+        """What failed and refuses the batch."""
+        return tuple(c for c in self.checks if not c.success and c.on_fail == "refuse")
 
     @property
     def warnings(self) -> tuple[Check, ...]:
-        """Other checks that failed: told, but the batch passes."""
-        return tuple(c for c in self.checks if not c.success and c.severity != "critical")
+        """What failed and is told."""
+        return tuple(c for c in self.checks if not c.success and c.on_fail == "warn")
 
 
 @dataclass(frozen=True, slots=True)
-class Suite:
-    """The suite of one address: expectations as GX configurations, and the share of rejected rows that is borne."""
+class Repeated:
+    """Columns whose values rows share that must not: by the contract's key, or by a written rule."""
 
-    address: str
-    expectations: tuple[Mapping[str, Any], ...]
-    max_rejected_share: float = _MAX_REJECTED_SHARE
+    name: str  # the reason that a row carries
+    columns: tuple[str, ...]
+    rule: Rule | None
+    rows: int  # that share them
 
 
-def written(address: str) -> Suite:
-    """The written part of a suite; empty when the project has no file for the address.
+@dataclass(frozen=True)
+class Gate:
+    """A batch on its way: its rows with what they break, and the figures to be taken while they are written."""
+
+    contract: Contract
+    suite: Suite
+    tagged: Tagged
+    _conditions: Mapping[str, gx.Condition]
+    _of_all: Mapping[Any, Column]
+    _of_kept: Mapping[Any, Column]
+    _made: Mapping[str, Any]  # GX's expectations, by the names of their rules
+
+    @property
+    def of_all(self) -> list[Column]:
+        """Figures over all rows, each under a name of its own."""
+        return [column.alias(f"all{n}") for n, column in enumerate(self._of_all.values())]
+
+    @property
+    def of_kept(self) -> list[Column]:
+        """Figures over the rows that are kept."""
+        return [column.alias(f"kept{n}") for n, column in enumerate(self._of_kept.values())]
+
+    # -- rows that share what they must not ------------------------------------------------------------------------
+
+    def repeated(self, kept: DataFrame, rows: int) -> list[Repeated]:
+        """What must be unique and is not, among `rows` kept rows: their key, and the columns of written rules.
+
+        Stock GX sorts whole rows by a window: 7 million rows take it longer than they took to write. That values are unique is seen by
+        counting hashes of them; only where these do not show it (two rows share a value, or a hash by chance: 1 in 10^6 batches of 6 million
+        rows) are the values themselves counted.
+        """
+        asked: list[tuple[str, tuple[str, ...], Rule | None]] = []
+        if self.contract.key:
+            asked.append((_of_key(self.contract), self.contract.key, None))
+        asked += [(r.name, r.columns, r) for r in self.suite.rules if _counted(r)]
+        found: list[Repeated] = []
+        for name, columns, rule in asked if rows else ():
+            some = reduce(and_, [F.col(c).isNotNull() for c in columns])
+            hashed = kept.select(F.when(some, F.xxhash64(*columns)).alias("key"))
+            if hashed.where("key is not null").distinct().count() == rows:
+                continue
+            shared = _shared(kept, columns).agg(F.sum("count")).collect()[0][0]
+            if shared:
+                found.append(Repeated(name, columns, rule, int(shared)))
+        return found
+
+    def without(self, kept: DataFrame, repeated: Sequence[Repeated]) -> Gate:
+        """The gate once more, for kept rows of which those go that share what they must not; all of them, since none is the right one."""
+        rules: list[tuple[str, Column]] = []
+        rows = kept
+        for n, one in enumerate(r for r in repeated if r.rule is None or r.rule.on_fail == "quarantine"):
+            keys = _shared(kept, one.columns).select(
+                *[F.col(c).alias(f"_shared{n}_{i}") for i, c in enumerate(one.columns)], F.lit(True).alias(f"_shared{n}")
+            )
+            same = reduce(and_, [F.col(c).eqNullSafe(F.col(f"_shared{n}_{i}")) for i, c in enumerate(one.columns)])
+            rows = rows.join(keys, same, "left").drop(*[f"_shared{n}_{i}" for i in range(len(one.columns))])
+            rules.append((one.name, F.coalesce(F.col(f"_shared{n}"), F.lit(False))))
+        tagged = tag_rows(rows, rules)
+        return replace(self, tagged=Tagged(tagged.rows.drop(*[f"_shared{n}" for n in range(len(rules))]), tagged.names), _of_all={})
+
+    # -- the verdict -----------------------------------------------------------------------------------------------
+
+    def verdict(
+        self,
+        figures: Mapping[str, Any],
+        counts: Mapping[str, int],
+        kept: DataFrame,
+        *,
+        rows: int,
+        rejected: int,
+        problems: int = 0,
+        repeated: Sequence[Repeated] = (),
+        emptied: bool = False,
+        examples: Mapping[str, Sequence[str]] | None = None,
+    ) -> Verdict:
+        """Judge a batch; says the verdict and leaves the refusing to the caller, who records it first.
+
+        `figures` are `of_all` and `of_kept` by their names, `counts` the rows that were set aside for each reason, `kept` the staged rows, which are
+        read only where figures do not do; `rows` came in, `rejected` of them were set aside, beside `problems` of their reader. `emptied`: the
+        batch keeps no rows and takes the place of a table that has some. `examples`: keys of some rows set aside, by reason.
+
+        Raises:
+            ContractBroken: an expectation broke while it was judged: a broken rule is never taken for bad data.
+        """
+        left, told = rows - rejected, dict(examples or {})
+        checks = [self._share(left, rejected + problems)]
+        checks += [_row_check(rule, rows, counts.get(rule.name, 0), told.get(rule.name, ())) for rule in self.contract.rules()]
+        shared = {r.name: r.rows for r in repeated}
+        checks += [
+            _unique_check(columns, severity, left, shared.get(name, 0), told.get(name, ())) for name, columns, severity in self._set_aside(rows)
+        ]
+        of_rows = [r for r in self.suite.rules if r.kind == "row" and rows]
+        # An empty batch says nothing about its rows, and GX lets it pass most rules: what it is asked is how many they are, when it empties a table.
+        others = [r for r in self.suite.rules if r.kind == "batch" and (left or (emptied and r.type.startswith("expect_table_")))]
+        others += [r for r in self.suite.rules if r.kind == "unique" and r.on_fail != "quarantine" and left]
+        judge = gx.Judge(kept)
+        known = {i: figures[f"all{n}"] for n, i in enumerate(self._of_all)}
+        known |= {self._conditions[r.name].bad_id: counts.get(r.name, 0) for r in of_rows if r.on_fail == "quarantine"}
+        of_kept: dict[Any, Any] = {i: figures[f"kept{n}"] for n, i in enumerate(self._of_kept)}
+        of_kept |= {judge.unexpected(self._made[r.name]): shared.get(r.name, 0) for r in others if _counted(r)}
+        judged = judge.validated([self._made[r.name] for r in of_rows], known) + judge.validated([self._made[r.name] for r in others], of_kept)
+        for rule, said in zip([*of_rows, *others], judged, strict=True):
+            if said.result is None:
+                raise ContractBroken(f"{rule.place}: the rule {rule.type} broke while it was judged: {said.broken}", next_step="mend it there")
+            keys = told.get(rule.name, ())
+            if rule.kind == "row" and rule.on_fail != "quarantine" and not said.result["success"]:
+                keys = self._examples(kept, self._conditions[rule.name].bad)
+            by = "Great Expectations" if not said.by_figures else "keys" if rule.kind == "unique" else "one pass"
+            checks.append(_check(rule, said.result, by, rows if rule.kind == "row" else left, keys))
+        return Verdict(self.contract.address, left, tuple(checks))
+
+    def _set_aside(self, rows: int) -> list[tuple[str, tuple[str, ...], Severity]]:
+        """What rows must not share, or they are set aside: reason, columns and severity."""
+        key = [(_of_key(self.contract), self.contract.key, SEVERITIES[0])] if self.contract.key and rows else []
+        return key + [(r.name, r.columns, r.severity) for r in self.suite.rules if r.kind == "unique" and r.on_fail == "quarantine" and rows]
+
+    def _share(self, kept: int, rejected: int) -> Check:
+        share, most = rejected / (kept + rejected) if kept + rejected else 0.0, self.suite.max_rejected_share
+        return Check(
+            "rejected_share", None, "critical", share <= most or kept + rejected < _SHARE_FROM_ROWS, f"{share:.4f}", f"<= {most}", rejected,
+            f"{rejected:,} of {kept + rejected:,} rows were rejected ({share:.1%}); at most {most:.0%} is borne", rows=kept + rejected,
+        )  # fmt: skip
+
+    def _examples(self, kept: DataFrame, bad: Column) -> tuple[str, ...]:
+        """Keys of some rows. Keys only: a value may be personal."""
+        key = [k for k in self.contract.key if self.contract.column(k).classification is None]
+        if not key:
+            return ()
+        return tuple(", ".join(f"{k} = {row[k]}" for k in key) for row in kept.where(bad).select(*key).limit(_EXAMPLES).collect())
+
+
+def open_gate(rows: DataFrame, contract: Contract) -> Gate:
+    """The gate of a contract and its suite, for these rows; nothing is read yet.
 
     Raises:
-        ContractBroken: unknown keys, expectation types, arguments, severities or columns, or a file without expectations.
+        ContractBroken: a rule does not fit the rows, or the suite is not right.
     """
-    zone, name = address.split(".")
-    path = project_root() / "expectations" / zone / f"{name}.yaml"
-    if not path.is_file():
-        return Suite(address, ())
-    return _load(address, path, path.stat().st_mtime_ns)
-
-
-def derived(contract: Contract) -> tuple[Mapping[str, Any], ...]:
-    """What the contract says of a whole batch: the key is unique. Its columns and types were compared before anything was staged."""
-    asked: list[Mapping[str, Any]] = []
-    if len(contract.key) == 1:
-        asked.append({"type": "expect_column_values_to_be_unique", "kwargs": {"column": contract.key[0]}, "severity": "critical"})
-    elif contract.key:
-        asked.append({"type": "expect_compound_columns_to_be_unique", "kwargs": {"column_list": list(contract.key)}, "severity": "critical"})
-    return tuple(asked)
+    suite = written(contract.address)
+    judge, conditions, of_all = gx.Judge(rows), dict[str, gx.Condition](), dict[Any, Column]()
+    expectations = {r.name: gx.made(r.type, r.kwargs) for r in suite.rules}
+    of_kept: dict[Any, Column] = {}
+    for rule in suite.rules:
+        if rule.kind != "row":
+            of_kept |= judge.aggregates(expectations[rule.name])
+            continue
+        try:
+            condition = conditions[rule.name] = judge.condition(expectations[rule.name])
+            rows.select(condition.bad)  # Spark says here what it can not compute
+        except Exception as error:
+            told = str(error).splitlines()[0][:500]
+            raise ContractBroken(f"{rule.place}: the rule {rule.type} is broken: {told}", next_step="mend it there") from error
+        of_all |= condition.figures
+        if rule.on_fail != "quarantine":
+            of_all[condition.bad_id] = F.sum(F.when(condition.bad, 1).otherwise(0))
+    quarantined = [(r.name, conditions[r.name].bad) for r in suite.rules if r.kind == "row" and r.on_fail == "quarantine"]
+    tagged = tag_rows(rows, [(r.name, broken(r)) for r in contract.rules()] + quarantined)
+    return Gate(contract, suite, tagged, conditions, of_all, of_kept, expectations)
 
 
 def ready() -> None:
     """Import what judging needs: 4 s of Python, which are free while something else starts."""
-    _context()
+    gx.ready()
 
 
-def check_batch(rows: DataFrame, contract: Contract, *, kept: int, rejected: int, emptied: bool = False) -> Verdict:
-    """Judge a batch of staged rows; says the verdict and leaves the refusing to the caller, who records it first.
-
-    `emptied`: the batch has no rows and takes the place of a table that has some.
-
-    Raises:
-        ContractBroken: an expectation broke while it was judged: a broken rule is never taken for bad data.
-    """
-    suite = written(contract.address)
-    keys, asked = derived(contract), list(suite.expectations)
-    share = rejected / (kept + rejected) if kept + rejected else 0.0
-    borne = share <= suite.max_rejected_share or kept + rejected < _SHARE_FROM_ROWS
-    checks = [
-        Check(
-            "rejected_share", None, "critical", borne, f"{share:.4f}", f"<= {suite.max_rejected_share}", rejected,
-            f"{rejected:,} of {kept + rejected:,} rows were rejected ({share:.1%}); at most {suite.max_rejected_share:.0%} is borne",
-        )
-    ]  # fmt: skip
-    # An empty batch says nothing about its rows, and GX lets it pass most rules: what it is asked is how many they are, when it empties a table.
-    if not kept:
-        keys, asked = (), [a for a in asked if a["type"].startswith("expect_table_")] if emptied else []
-    # Stock GX sorts whole rows to see that a key is unique: 7 million rows take it longer than they took to write. That it is can be
-    # counted over hashes of the keys; where they do not show it, GX is asked.
-    judged: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
-    if keys and _is_unique(rows, contract, kept):
-        judged = [(a, {"success": True, "result": {"element_count": kept, "unexpected_count": 0}}) for a in keys]
-    else:
-        asked = [*keys, *asked]
-    judged += _judged(rows, asked) if asked else []
-    failed = [a for a, result in judged if not result["success"] and (result.get("result") or {}).get("unexpected_count")]
-    examples = _examples(rows, contract, failed)
-    checks += [_check(contract.address, a, result, examples.get(id(a), "")) for a, result in judged]
-    return Verdict(contract.address, kept, tuple(checks))
+def _shared(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Values of these columns that several rows have, with their number; rows that have none are not compared, as in GX."""
+    some = reduce(lambda a, b: a | b, [F.col(c).isNotNull() for c in columns])
+    return rows.where(some).groupBy(*columns).count().where("count > 1")
 
 
-def _is_unique(rows: DataFrame, contract: Contract, kept: int) -> bool:
-    """Whether the keys of all rows hash to different numbers, so that they are different; two that hash alike by chance (1 in 10^6 batches of
-    6 million rows) say nothing, and neither does a null.
-    """
-    from pyspark.sql import functions as F
-
-    key = [F.col(k) for k in contract.key]
-    none = reduce(or_, [k.isNull() for k in key])
-    hashed = rows.select(F.when(~none, F.xxhash64(*key)).alias("key"))
-    return hashed.where("key is not null").distinct().count() == kept
+def _of_key(contract: Contract) -> str:
+    return f"not_unique:{','.join(contract.key)}"
 
 
-def _examples(rows: DataFrame, contract: Contract, failed: Sequence[Mapping[str, Any]]) -> dict[int, str]:
-    """Keys of some rows that failed an expectation, by the id of what was asked. Keys only: a value may be personal."""
-    key = [k for k in contract.key if contract.column(k).classification is None]
-    if not failed or not key:
-        return {}
-    asking = {"result_format": "SUMMARY", "partial_unexpected_count": _EXAMPLES, "unexpected_index_column_names": key}
-    told: dict[int, str] = {}
-    for asked, result in _judged(rows, failed, asking):
-        found = (result.get("result") or {}).get("partial_unexpected_index_list") or []
-        told[id(asked)] = "; ".join(dict.fromkeys(", ".join(f"{k} = {row[k]}" for k in key) for row in found))
-    return told
+def _counted(rule: Rule) -> bool:
+    """Whether the rows that break a unique rule are counted by us: GX counts those under a row_condition."""
+    return rule.kind == "unique" and not rule.kwargs.get("row_condition")
 
 
-def _judged(
-    rows: DataFrame, asked: Sequence[Mapping[str, Any]], asking: Mapping[str, Any] = _CHEAPEST
-) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    gx = _gx()
-    context = _context()
-    suite = gx.ExpectationSuite(
-        name="batch", expectations=[{"type": a["type"], "kwargs": dict(a["kwargs"]), "meta": {"n": n}} for n, a in enumerate(asked)]
-    )
-    if len(suite.expectations) != len(asked):  # GX drops an unknown type in silence
-        raise ContractBroken("Great Expectations knows fewer expectations than the suite has", next_step="check each `type` in expectations/")
-    source = context.data_sources.add_or_update_spark(name="staged", persist=False)
-    # GX asks for "the" session of this process, but the rows live in a session of their own, and so would a query's view of them.
-    source.get_execution_engine().spark = rows.sparkSession
-    batch = source.add_dataframe_asset(name="rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
-    result = batch.validate(suite, result_format=dict(asking))
-    # GX orders results by column; each expectation is found again by the number it was given.
-    by_number = {r.expectation_config.meta["n"]: r.to_json_dict() for r in result.results}
-    return [(a, by_number[n]) for n, a in enumerate(asked)]
-
-
-def _check(address: str, asked: Mapping[str, Any], result: Mapping[str, Any], examples: str = "") -> Check:
-    info = result.get("exception_info") or {}
-    raised = info if "raised_exception" in info else next((v for v in info.values() if isinstance(v, dict) and v.get("raised_exception")), {})
-    if raised.get("raised_exception"):
-        raise ContractBroken(
-            f"{address}: the rule {asked['type']} broke while it was judged: {raised.get('exception_message')}",
-            next_step=f"mend it in expectations/{address.replace('.', '/')}.yaml",
-        )
-    kwargs, seen = dict(asked["kwargs"]), cast(dict[str, Any], result.get("result") or {})
-    columns = (
-        kwargs.get("column")
-        or ", ".join(map(str, kwargs.get("column_list") or []))
-        or ", ".join(str(kwargs[k]) for k in ("column_A", "column_B") if k in kwargs)
-    )
-    unexpected = seen.get("unexpected_count")
-    if "observed_value" in seen:
-        observed = json.dumps(seen["observed_value"], default=str)
-    else:
-        observed = f"{unexpected} of {seen.get('element_count')} unexpected"
-    limits = {k: v for k, v in kwargs.items() if k not in ("column", "column_A", "column_B")}
-    success = bool(result["success"])
-    about = f" on {columns}" if columns and len(columns) < 80 else ""
-    sentence = f"{asked['type']}{about}: {'holds' if success else 'FAILS'}: saw {observed[:300]}, asked {json.dumps(limits, default=str)[:300]}"
-    if unexpected and not success:
-        sentence += f"; {unexpected:,} rows" + (f", such as {examples[:500]}" if examples else "")
+def _unique_check(columns: tuple[str, ...], severity: Severity, left: int, number: int, examples: Sequence[str]) -> Check:
+    type_, of = "expect_column_values_to_be_unique" if len(columns) == 1 else "expect_compound_columns_to_be_unique", ", ".join(columns)
     return Check(
-        asked["type"], columns or None, asked["severity"], success, observed[:2000], json.dumps(limits, default=str)[:2000], unexpected, sentence
+        type_, of, severity, not number, f"{number} of {left + number} unexpected", "{}", number,
+        f"{type_} on {of}: {'FAILS' if number else 'holds'}: {number:,} of {left + number:,} rows share theirs with another{_such_as(examples)}",
+        "quarantine", "keys", left + number, tuple(examples),
+    )  # fmt: skip
+
+
+def _row_check(rule: RowRule, rows: int, number: int, examples: Sequence[str]) -> Check:
+    about, column = f"{rule.kind} on {rule.column.name}", rule.column
+    asked = {
+        "missing": "required",
+        "not_allowed": f"one of {', '.join(column.allowed or ())}",
+        "out_of_range": f"{'' if column.minimum is None else column.minimum} .. {'' if column.maximum is None else column.maximum}",
+        "wrong_shape": str(column.pattern),
+    }[rule.kind]
+    return Check(
+        rule.kind, column.name, "critical", not number, f"{number} of {rows} unexpected", asked[:2000], number,
+        f"{about}: {'FAILS' if number else 'holds'}: {number:,} of {rows:,} rows, asked {asked[:300]}{_such_as(examples)}",
+        "quarantine", "one pass", rows, tuple(examples),
+    )  # fmt: skip
+
+
+def _check(rule: Rule, result: Mapping[str, Any], by: str, rows: int, examples: Sequence[str]) -> Check:
+    seen = cast(dict[str, Any], result.get("result") or {})
+    columns, unexpected = ", ".join(rule.columns), seen.get("unexpected_count")
+    observed = (
+        json.dumps(seen["observed_value"], default=str) if "observed_value" in seen else f"{unexpected} of {seen.get('element_count')} unexpected"
     )
+    limits = {k: v for k, v in rule.kwargs.items() if k not in ("column", "column_A", "column_B")}
+    success, about = bool(result["success"]), f" on {columns}" if columns and len(columns) < 80 else ""
+    sentence = f"{rule.type}{about}: {'holds' if success else 'FAILS'}: saw {observed[:300]}, asked {json.dumps(limits, default=str)[:300]}"
+    if unexpected and not success:
+        sentence += f"; {unexpected:,} rows{_such_as(examples)}"
+    return Check(
+        rule.type, columns or None, rule.severity, success, observed[:2000], json.dumps(limits, default=str)[:2000], unexpected, sentence,
+        rule.on_fail, by, rows, tuple(examples) if not success else (),
+    )  # fmt: skip
 
 
-@cache
-def _load(address: str, path: Path, modified_ns: int) -> Suite:
-    def wrong(what: str) -> ContractBroken:
-        return ContractBroken(f"{path}: {what}", next_step="see expectations/ of the example project, and GX's gallery for types and arguments")
-
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise wrong(f"is not YAML: {error}") from None
-    if not isinstance(document, dict) or not document.get("expectations"):
-        raise wrong("holds no expectations: an empty suite would let everything pass")
-    unknown = set(document) - {"name", "expectations", "meta", "notes"}
-    if unknown:
-        raise wrong(f"unknown keys {sorted(unknown)}")
-    contract = Contract.load(address)
-    names = {c.name for c in contract.columns}
-    configurations: list[Mapping[str, Any]] = []
-    for n, item in enumerate(document["expectations"], 1):
-        if not isinstance(item, dict) or set(item) - _KEYS or "type" not in item:
-            raise wrong(
-                f"expectation {n} has keys {sorted(item) if isinstance(item, dict) else item!r}; known are {sorted(_KEYS)}, and it must have a type"
-            )
-        severity = item.get("severity", "critical")
-        if severity not in SEVERITIES:
-            raise wrong(f"expectation {n} has severity {severity!r}; known are {', '.join(SEVERITIES)}")
-        kwargs = dict(item.get("kwargs") or {})
-        about = [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs] + list(kwargs.get("column_list") or [])
-        if missing := [c for c in about if c not in names]:
-            raise wrong(f"expectation {n} ({item['type']}) names {', '.join(missing)}: not a column of {address}")
-        _known(item["type"], kwargs, n, wrong)
-        configurations.append({"type": item["type"], "kwargs": kwargs, "severity": severity, "meta": item.get("meta") or {}})
-    share = (document.get("meta") or {}).get("max_rejected_share", _MAX_REJECTED_SHARE)
-    if not isinstance(share, int | float) or not 0 <= share <= 1:
-        raise wrong(f"max_rejected_share is {share!r}: write a share from 0 to 1")
-    return Suite(address, tuple(configurations), float(share))
-
-
-def _known(kind: str, kwargs: Mapping[str, Any], n: int, wrong: Any) -> None:
-    _gx()
-    from great_expectations.exceptions.exceptions import ExpectationNotFoundError
-    from great_expectations.expectations.registry import get_expectation_impl
-
-    try:
-        get_expectation_impl(kind)(**kwargs)
-    except ExpectationNotFoundError:
-        raise wrong(f"expectation {n}: GX knows no {kind}") from None
-    except (TypeError, ValueError) as error:  # pydantic's ValidationError is a ValueError
-        raise wrong(f"expectation {n} ({kind}): {error}") from None
-
-
-@cache
-def _gx() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # GX's own imports warn of their dependencies' futures
-        import great_expectations as gx
-    return gx
-
-
-@cache
-def _context() -> Any:
-    context = _gx().get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    return context
+def _such_as(examples: Sequence[str]) -> str:
+    return f", such as {'; '.join(examples)[:500]}" if examples else ""

@@ -1,4 +1,4 @@
-"""Keep or reject, row by row: the contract's row rules as one column of reasons, computed in the pass that writes the rows."""
+"""Keep or reject, row by row: all row rules as bits of one column, computed in the pass that writes the rows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pyspark.sql import functions as F
 from lake.contract import Contract, RowRule
 
 REASONS = "_reasons"
+BROKEN = "_broken"
+_BITS = 62  # rules to a long column: its sign stays out of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +26,61 @@ class Split:
     rules: tuple[RowRule, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Rows with the rules that they break as bits of a few long columns; `names` are the rules, in the order of their bits."""
+
+    rows: DataFrame
+    names: tuple[str, ...]
+
+    @property
+    def _columns(self) -> list[str]:
+        return [f"{BROKEN}{n}" for n in range(-(-len(self.names) // _BITS))]
+
+    @property
+    def broken(self) -> Column:
+        """Whether a row breaks any rule; never null."""
+        return reduce(or_, [F.col(c) != 0 for c in self._columns], F.lit(False))
+
+    @property
+    def reasons(self) -> Column:
+        """The names of the rules that a row breaks, in their order, as array<string>."""
+        named = [F.when(self._bit(n) != 0, F.lit(name)) for n, name in enumerate(self.names)]
+        return F.array_compact(F.array(*named)) if named else F.array().cast("array<string>")
+
+    @property
+    def counts(self) -> list[Column]:
+        """How many rows break each rule, by its place in `names`; asked of rows that break one: over all rows 40 sums cost more than the rules."""
+        return [F.sum(F.when(self._bit(n) != 0, 1).otherwise(0)).alias(f"rule{n}") for n in range(len(self.names))]
+
+    def kept(self, rows: DataFrame) -> DataFrame:
+        """Of these rows with their bits, those that break no rule, without the bits."""
+        return rows.where(~self.broken).drop(*self._columns) if self.names else rows
+
+    def _bit(self, n: int) -> Column:
+        return F.col(f"{BROKEN}{n // _BITS}").bitwiseAND(F.lit(1 << (n % _BITS)).cast("bigint"))
+
+
+def tag_rows(rows: DataFrame, rules: Sequence[tuple[str, Column]]) -> Tagged:
+    """Rows with the rules that they break; a rule is its name, and whether a row breaks it: true or false, never null."""
+    columns: dict[str, Column] = {}
+    for n in range(0, len(rules), _BITS):
+        some = [broken for _, broken in rules[n : n + _BITS]]
+        bits = [F.when(broken, F.lit(1 << i).cast("bigint")).otherwise(F.lit(0).cast("bigint")) for i, broken in enumerate(some)]
+        # Asked as one condition first: most rows break none, and need no bits of their own.
+        columns[f"{BROKEN}{n // _BITS}"] = F.when(reduce(or_, some), reduce(lambda a, b: a.bitwiseOR(b), bits)).otherwise(F.lit(0).cast("bigint"))
+    return Tagged(rows.withColumns(columns) if columns else rows, tuple(name for name, _ in rules))
+
+
 def split_rows(rows: DataFrame, contract: Contract) -> Split:
     """Split rows by the contract's rules; a row that breaks several carries all of its reasons.
 
     NULL breaks only `missing`: an absent value is neither out of range nor of a wrong shape. NaN is out of every range.
     """
     rules = tuple(contract.rules())
-    if not rules:
-        return Split(rows, rows.limit(0).withColumn(REASONS, F.array().cast("array<string>")), rules)
-    tagged = rows.withColumn(REASONS, reasons(rules))
-    return Split(tagged.where(F.size(REASONS) == 0).drop(REASONS), tagged.where(F.size(REASONS) > 0), rules)
-
-
-def reasons(rules: Sequence[RowRule]) -> Column:
-    """The names of the rules that a row breaks, in the contract's order, as array<string>."""
-    # Asked as one condition first: most rows break none, and need no array of their own.
-    found = F.array_compact(F.array(*[F.when(broken(rule), F.lit(rule.name)) for rule in rules]))
-    return F.when(reduce(or_, map(broken, rules)), found).otherwise(F.array().cast("array<string>"))
+    tagged = tag_rows(rows, [(rule.name, broken(rule)) for rule in rules])
+    rejected = tagged.rows.where(tagged.broken).withColumn(REASONS, tagged.reasons).select(*rows.columns, REASONS)
+    return Split(tagged.kept(tagged.rows), rejected, rules)
 
 
 def broken(rule: RowRule) -> Column:

@@ -11,12 +11,13 @@ The order of a run, and what a crash after each step leaves (recovery is the nex
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import reduce
 from itertools import repeat
@@ -41,6 +42,7 @@ from lake.table import ALL, Changes, Replaced, Staged, Table, Transaction
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
+    from lake.gate.batch import Gate
     from lake.sources.read import Given
 
 Build = Callable[..., Any]
@@ -405,39 +407,35 @@ class TableRun:
     # -- the gate --------------------------------------------------------------------------------------------------
 
     def _gated(self, spark: SparkSession, intent: Intent, transaction: Transaction, built: _Built) -> tuple[Staged, _Figures]:
-        from pyspark.sql import Observation
         from pyspark.sql import functions as F
 
-        from lake.gate.batch import check_batch
-        from lake.gate.rows import REASONS, reasons
+        from lake.gate.batch import open_gate
 
-        rules = tuple(self.contract.rules())
-        tagged = built.rows.withColumn(REASONS, reasons(rules) if rules else F.array().cast("array<string>"))
-        seen = Observation("rows")
-        broken = F.size(REASONS) > 0
-        columns = _rejected_columns(self.contract, REASONS)
-        watched = tagged.observe(
-            seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(broken, 1).otherwise(0)).alias("rejected"), _told(columns, broken).alias("told")
-        )
-        staged = self.table.stage(transaction, watched.where(F.size(REASONS) == 0).drop(REASONS))
+        gate = open_gate(built.rows, self.contract)
+        staged, seen, away = self._passed(intent, transaction, gate, "rows")
         reached(f"written:{self.job.writes}")
-        figures = dict(seen.get)
-        rows, rejected = int(figures.get("rows") or 0), int(figures.get("rejected") or 0)
-        problems = 0
+        rows, problems = int(seen["rows"] or 0), 0
         if built.records is not None and built.seen is not None:
             problems = int(built.seen.get.get("problems") or 0)
             self._must_reconcile(int(built.seen.get.get("records") or 0) - problems, rows)
             if problems:
                 bad = built.records.where(F.col("_problem").isNotNull()).select(*_problem_columns())
                 self._write_rejects(intent, bad, built.seen.get.get("told"), problems)
-        if rejected:
-            self._write_rejects(intent, tagged.where(broken).select(*columns), figures.get("told"), rejected)
         reached(f"rejected:{self.job.writes}")
+        kept = self.table.staged_rows(spark, staged)
+        repeated = gate.repeated(kept, staged.rows)
+        if any(r.rule is None or r.rule.on_fail == "quarantine" for r in repeated):
+            # Staged once more without them; the first files are named by no version, and upkeep takes them away.
+            staged, _, shared = self._passed(intent, transaction, gate.without(kept, repeated), "once more")
+            kept, away = self.table.staged_rows(spark, staged), away + shared
         by_file = self._reconciled(intent, staged, dict(built.counts.value)) if built.counts is not None else ()
-        self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {rejected + problems:,}; judging")
+        self.lake.say(self.job.writes, f"staged {staged.rows:,} rows, set aside {away.rows + problems:,}; judging")
         emptied = staged.rows == 0 and built.replace == ALL and self.table.snapshot().rows > 0
-        verdict = check_batch(self.table.staged_rows(spark, staged), self.contract, kept=staged.rows, rejected=rejected + problems, emptied=emptied)
-        at = ops.now()
+        verdict = gate.verdict(
+            seen | staged.figures, away.by_reason, kept,
+            rows=rows, rejected=away.rows, problems=problems, repeated=repeated, emptied=emptied, examples=away.examples,
+        )  # fmt: skip
+        at, inputs = ops.now(), json.dumps(intent.inputs, sort_keys=True, default=str)
         ops.append(
             self.lake.store,
             "checks",
@@ -445,6 +443,7 @@ class TableRun:
                 {
                     "address": self.job.writes, "run": intent.run, "at": at, "rule": c.rule, "column": c.column, "severity": c.severity,
                     "success": c.success, "observed": c.observed, "threshold": c.threshold, "unexpected": c.unexpected, "message": c.message,
+                    "on_fail": c.on_fail, "judged_by": c.judged_by, "rows": c.rows, "examples": list(c.examples), "inputs": inputs,
                 }
                 for c in verdict.checks
             ],
@@ -456,7 +455,40 @@ class TableRun:
                 f"{self.job.writes} run {intent.run}: the gate refused {staged.rows:,} rows: {told}",
                 next_step=f"lake show {self.job.writes}   # its last verdict; then mend the data, or its file in expectations/",
             )
-        return staged, _Figures(rows + problems, rejected + problems, by_file, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
+        return staged, _Figures(rows + problems, away.rows + problems, by_file, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
+
+    def _passed(self, intent: Intent, transaction: Transaction, gate: Gate, name: str) -> tuple[Staged, dict[str, Any], _Away]:
+        """Rows staged that keep every rule, figures over all rows, and what was set aside: told by the same pass, and written to ops.rejects."""
+        from pyspark.sql import Observation
+        from pyspark.sql import functions as F
+
+        tagged, seen = gate.tagged, Observation(name)
+        columns = _rejected_columns(self.contract, tagged.reasons)
+        watched = tagged.rows.observe(
+            seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(tagged.broken, 1).otherwise(0)).alias("rejected"),
+            _told(columns, tagged.broken).alias("told"), *gate.of_all,
+        )  # fmt: skip
+        staged = self.table.stage(transaction, tagged.kept(watched), gate.of_kept)
+        figures = dict(seen.get)
+        number, told = int(figures.get("rejected") or 0), figures.pop("told", None)
+        if not number:
+            return staged, figures, _Away()
+        rejected = tagged.rows.where(tagged.broken)
+        if told is not None and len(told) == number and all(told):
+            self._write_rejects(intent, rejected.select(*columns), told, number)
+            some, by_reason = told, Counter(reason for row in told for reason in row["reasons"])
+        else:
+            counted = Observation(f"{name}, set aside")
+            self._write_rejects(intent, rejected.observe(counted, *tagged.counts).select(*columns), None, number)
+            by_reason = Counter({reason: int(counted.get[f"rule{n}"] or 0) for n, reason in enumerate(tagged.names)})
+            some = rejected.select(*columns[:1], tagged.reasons.alias("reasons")).limit(_TOLD).collect()
+        named = ", ".join(self.contract.key) if not any(self.contract.column(k).classification for k in self.contract.key) else ""
+        examples: dict[str, list[str]] = {}
+        for row in some if named else ():
+            for reason in row["reasons"]:
+                if len(examples.setdefault(reason, [])) < _TOLD_KEYS:
+                    examples[reason].append(f"{named} = {row['row_id']}")
+        return staged, figures, _Away(number, by_reason, examples)
 
     def _must_reconcile(self, good: int, rows: int) -> None:
         if good != rows:
@@ -589,6 +621,18 @@ class _ReadFile:
 
 
 @dataclass(frozen=True, slots=True)
+class _Away:
+    """Rows that the gate set aside: how many, how many for each reason, and keys of some of them."""
+
+    rows: int = 0
+    by_reason: Counter[str] = field(default_factory=Counter[str])
+    examples: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+
+    def __add__(self, more: _Away) -> _Away:
+        return _Away(self.rows + more.rows, self.by_reason + more.by_reason, {**self.examples, **more.examples})
+
+
+@dataclass(frozen=True, slots=True)
 class _Figures:
     """What the gate saw: rows that came in, rows set aside, what became of each raw file, and its warnings."""
 
@@ -700,6 +744,7 @@ def _days(later: date, earlier: date) -> Any:
 
 
 _TOLD, _TOLD_BYTES = 1_000, 16 * 1024  # rows that a pass tells the driver, and bytes of each: 16 MB of a task's heap at most
+_TOLD_KEYS = 5  # of rows that broke a rule, beside its verdict
 
 
 def _told(columns: Sequence[Column], where: Column) -> Column:
@@ -718,14 +763,14 @@ def _problem_columns() -> list[Column]:
     return [F.col("_source").alias("source"), *map(F.col, origin), F.split("_problem", ";").alias("reasons"), F.col("_raw").alias("raw")]
 
 
-def _rejected_columns(contract: Contract, reasons: str) -> list[Column]:
+def _rejected_columns(contract: Contract, reasons: Column) -> list[Column]:
     """A row that breaks a rule, as ops.rejects holds it; its content last."""
     from pyspark.sql import functions as F
 
     names = [c.name for c in contract.columns]
     origin = [F.col(c) for c in ("source", "file", "edition", "line", "offset") if c in names]
     key = F.concat_ws(",", *[F.col(k).cast("string") for k in contract.key]).alias("row_id")
-    return [key, *origin, F.col(reasons).alias("reasons"), F.to_json(F.struct(*names)).alias("row")]
+    return [key, *origin, reasons.alias("reasons"), F.to_json(F.struct(*names)).alias("row")]
 
 
 def _edition(row: Mapping[str, Any], uri: str) -> FileEdition:

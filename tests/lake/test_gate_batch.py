@@ -1,4 +1,4 @@
-"""A batch is judged as a whole: what fails and is critical refuses it, a warning is told, and a broken rule is never taken for bad data."""
+"""A batch is judged as a whole: a failure sets rows aside, refuses the batch or is told; a broken rule is never taken for bad data."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
 from lake.contract import Contract
 from lake.errors import ContractBroken
-from lake.gate.batch import Verdict, check_batch, derived, written
-from tests.lake.project import contract, write, write_contract, write_suite
+from lake.gate.batch import Check, Verdict
+from tests.lake.gate import through
+from tests.lake.project import contract, write_contract, write_suite
 
 THINGS = [
     {"name": "id", "type": "string", "key": 1},
@@ -24,6 +24,7 @@ THINGS = [
 ]
 BETWEEN = "expect_column_values_to_be_between"
 ROWS = [("a", 1.0, 2.0), ("b", 2.0, 3.0), ("c", 3.0, None)]
+DDL = "id string, value double, other double"
 
 
 @pytest.fixture
@@ -39,184 +40,165 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def rows(spark: SparkSession) -> DataFrame:
-    return spark.createDataFrame(ROWS, "id string, value double, other double")
+    return spark.createDataFrame(ROWS, DDL)
 
 
-def judge(
-    project: Path, rows: DataFrame, *expectations: Mapping[str, Any], kept: int = 3, rejected: int = 0, address: str = "silver.things", **meta: Any
-) -> Verdict:
+def judge(project: Path, rows: DataFrame, *expectations: Mapping[str, Any], address: str = "silver.things", **meta: Any) -> Verdict:
     if expectations:
         write_suite(project, address, {"expectations": list(expectations), "meta": meta})
-    return check_batch(rows, Contract.load(address), kept=kept, rejected=rejected)
+    return through(rows, Contract.load(address))[1]
 
 
-def between(high: float, severity: str | None = None, **more: Any) -> dict[str, Any]:
-    said = {"type": BETWEEN, "kwargs": {"column": "value", "max_value": high, **more}}
-    return said | ({"severity": severity} if severity else {})
+def between(high: float, on_fail: str | None = None, severity: str = "critical", **more: Any) -> dict[str, Any]:
+    said = {"type": BETWEEN, "kwargs": {"column": "value", "max_value": high, **more}, "severity": severity}
+    return said | ({"meta": {"on_fail": on_fail}} if on_fail else {})
 
 
-def test_each_expectation_is_told_with_what_it_saw_and_only_a_critical_failure_refuses(project: Path, rows: DataFrame) -> None:
+def checks(verdict: Verdict, rule: str) -> list[Check]:
+    return [c for c in verdict.checks if c.rule == rule]
+
+
+def test_each_expectation_is_told_with_what_it_saw_and_its_fate_decides_not_its_severity(project: Path, rows: DataFrame) -> None:
     verdict = judge(
         project,
         rows,
-        between(3),
-        between(2, "warning"),
-        between(1, "info"),
-        between(2.5, "critical", mostly=0.9),
+        between(3, "refuse"),
+        between(2, "warn"),
+        between(1, "warn", severity="info"),
+        between(2.5, "refuse", mostly=0.9, severity="info"),
         {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "value", "min_value": 2, "max_value": 2}},
         {
             "type": "expect_column_pair_values_a_to_be_greater_than_b",
             "kwargs": {"column_A": "other", "column_B": "value", "ignore_row_if": "either_value_is_missing"},
         },
     )
-    seen = {(c.rule, c.threshold): (c.column, c.severity, c.success, c.unexpected) for c in verdict.checks}
+    seen = {(c.rule, c.threshold): (c.column, c.on_fail, c.success, c.unexpected, c.rows, c.judged_by) for c in verdict.checks}
     assert seen == {
-        ("rejected_share", "<= 0.5"): (None, "critical", True, 0),
-        ("expect_column_values_to_be_unique", "{}"): ("id", "critical", True, 0),
-        (BETWEEN, '{"max_value": 3}'): ("value", "critical", True, 0),
-        (BETWEEN, '{"max_value": 2}'): ("value", "warning", False, 1),
-        (BETWEEN, '{"max_value": 1}'): ("value", "info", False, 2),
-        (BETWEEN, '{"max_value": 2.5, "mostly": 0.9}'): ("value", "critical", False, 1),
-        ("expect_column_mean_to_be_between", '{"min_value": 2, "max_value": 2}'): ("value", "critical", True, None),
-        ("expect_column_pair_values_a_to_be_greater_than_b", '{"ignore_row_if": "either_value_is_missing"}'): ("other, value", "critical", True, 0),
-    }
+        ("rejected_share", "<= 0.5"): (None, "refuse", True, 0, 3, "one pass"),
+        ("missing", "required"): ("id", "quarantine", True, 0, 3, "one pass"),
+        ("expect_column_values_to_be_unique", "{}"): ("id", "quarantine", True, 0, 3, "keys"),
+        (BETWEEN, '{"max_value": 3}'): ("value", "refuse", True, 0, 3, "one pass"),
+        (BETWEEN, '{"max_value": 2}'): ("value", "warn", False, 1, 3, "one pass"),
+        (BETWEEN, '{"max_value": 1}'): ("value", "warn", False, 2, 3, "one pass"),
+        (BETWEEN, '{"max_value": 2.5, "mostly": 0.9}'): ("value", "refuse", False, 1, 3, "one pass"),
+        ("expect_column_mean_to_be_between", '{"min_value": 2, "max_value": 2}'): ("value", "refuse", True, None, 3, "one pass"),
+        ("expect_column_pair_values_a_to_be_greater_than_b", '{"ignore_row_if": "either_value_is_missing"}'): (
+            "other, value", "quarantine", True, 0, 3, "one pass",
+        ),
+    }  # fmt: skip
     assert [c.threshold for c in verdict.refusals] == ['{"max_value": 2.5, "mostly": 0.9}']
-    assert [c.severity for c in verdict.warnings] == ["warning", "info"]
+    assert [c.severity for c in verdict.warnings] == ["critical", "info"]
     assert "1 of 3 unexpected" in verdict.warnings[0].message and "FAILS" in verdict.warnings[0].message
 
 
-def test_a_key_that_comes_twice_refuses_the_batch_without_a_written_word(project: Path, rows: DataFrame) -> None:
-    twice = rows.union(rows.limit(1))
-    assert [c.rule for c in judge(project, twice, kept=4).refusals] == ["expect_column_values_to_be_unique"]
-    assert [c.rule for c in judge(project, twice, kept=4, address="silver.pairs").refusals] == ["expect_compound_columns_to_be_unique"]
+def test_what_quarantines_sets_its_rows_aside_and_the_batch_is_judged_without_them(project: Path, rows: DataFrame) -> None:
+    mean = {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "value", "max_value": 1.5}}
+    write_suite(project, "silver.things", {"expectations": [between(2), mean, between(2, "refuse", mostly=0.5)]})
+    kept, verdict = through(rows, Contract.load("silver.things"))
+    assert [row["id"] for row in kept.collect()] == ["a", "b"]
+    assert [(c.threshold, c.success, c.unexpected, c.rows) for c in checks(verdict, BETWEEN)] == [
+        ('{"max_value": 2}', False, 1, 3),
+        ('{"max_value": 2, "mostly": 0.5}', True, 1, 3),  # what refuses is asked of all rows
+    ]
+    assert [(c.success, c.observed, c.rows) for c in checks(verdict, "expect_column_mean_to_be_between")] == [(True, "1.5", 2)]
+    assert verdict.refusals == () and verdict.rows == 2
 
 
-def test_a_key_that_hashes_show_to_be_unique_is_not_put_to_great_expectations(project: Path, rows: DataFrame, monkeypatch: Any) -> None:
-    monkeypatch.setattr("lake.gate.batch._judged", lambda *_: pytest.fail("asked"))
-    check = judge(project, rows).checks[-1]
-    assert (check.rule, check.success, check.unexpected, check.observed) == ("expect_column_values_to_be_unique", True, 0, "0 of 3 unexpected")
+@pytest.mark.parametrize(
+    "address, type_", [("silver.things", "expect_column_values_to_be_unique"), ("silver.pairs", "expect_compound_columns_to_be_unique")]
+)
+def test_rows_that_share_their_key_are_set_aside_all_of_them(address: str, type_: str, project: Path, rows: DataFrame) -> None:
+    kept, verdict = through(rows.union(rows.limit(1)), Contract.load(address))
+    assert sorted(row["id"] for row in kept.collect()) == ["b", "c"]
+    assert [(c.success, c.unexpected, c.rows, c.judged_by, c.on_fail) for c in checks(verdict, type_)] == [(False, 2, 4, "keys", "quarantine")]
+
+
+def test_what_must_be_unique_by_a_written_rule_is_set_aside_or_told_and_nulls_are_not_compared(project: Path, spark: SparkSession) -> None:
+    rows = spark.createDataFrame([("a", 1.0, None), ("b", 1.0, None), ("c", 2.0, 5.0)], DDL)
+    unique = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "value"}}
+    nulls = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "other"}}
+    write_suite(project, "silver.things", {"expectations": [unique, nulls]})
+    kept, verdict = through(rows, Contract.load("silver.things"))
+    assert [row["id"] for row in kept.collect()] == ["c"]
+    assert [(c.column, c.unexpected) for c in checks(verdict, "expect_column_values_to_be_unique")] == [("id", 0), ("value", 2), ("other", 0)]
+    write_suite(project, "silver.things", {"expectations": [unique | {"meta": {"on_fail": "warn"}}]})
+    kept, verdict = through(rows, Contract.load("silver.things"))
+    assert (kept.count(), [(c.column, c.unexpected, c.judged_by) for c in verdict.warnings]) == (3, [("value", 2, "keys")])
 
 
 def test_a_key_of_two_columns_may_repeat_one_of_them(project: Path, spark: SparkSession) -> None:
-    rows = spark.createDataFrame([("a", 1.0, 0.0), ("a", 2.0, 0.0)], "id string, value double, other double")
-    assert judge(project, rows, kept=2, address="silver.pairs").refusals == ()
-    assert derived(Contract.load("silver.pairs"))[0]["kwargs"] == {"column_list": ["id", "value"]}
+    rows = spark.createDataFrame([("a", 1.0, 0.0), ("a", 2.0, 0.0)], DDL)
+    assert through(rows, Contract.load("silver.pairs"))[0].count() == 2
 
 
 @pytest.mark.parametrize(
-    "kept, rejected, meta, refused",
+    "good, bad, meta, refused",
     [
         (10, 10, {}, False),  # a half is borne
         (9, 11, {}, True),
-        (0, 20, {}, True),  # nothing was kept: no expectation is asked, but the share is
+        (0, 20, {}, True),  # nothing is kept: the batch is asked nothing, but the share is
         (9, 10, {}, False),  # under 20 rows a share says nothing
-        (90, 10, {"max_rejected_share": 0.05}, True),
-        (90, 10, {"max_rejected_share": 0.1}, False),
+        (95, 5, {"max_rejected_share": 0.04}, True),
+        (95, 5, {"max_rejected_share": 0.05}, False),
     ],
 )
 def test_the_share_of_rejected_rows_is_borne_up_to_its_limit(
-    kept: int, rejected: int, meta: dict[str, float], refused: bool, project: Path, monkeypatch: Any
+    good: int, bad: int, meta: dict[str, float], refused: bool, project: Path, spark: SparkSession
 ) -> None:
-    monkeypatch.setattr("lake.gate.batch._judged", lambda rows, asked: [])  # Great Expectations has no part in this
-    monkeypatch.setattr("lake.gate.batch._is_unique", lambda *_: True)
-    verdict = judge(project, None, between(3), kept=kept, rejected=rejected, **meta)  # pyright: ignore[reportArgumentType]
-    assert [c.rule for c in verdict.refusals] == (["rejected_share"] if refused else [])
+    rows = spark.createDataFrame([(str(n), 0.0 if n < good else 9.0, 0.0) for n in range(good + bad)], DDL)
+    assert [c.rule for c in judge(project, rows, between(3), **meta).refusals] == (["rejected_share"] if refused else [])
 
 
 def test_an_empty_batch_carries_no_expectations(project: Path, rows: DataFrame) -> None:
-    verdict = judge(project, rows.limit(0), {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}}, kept=0)
-    assert [(c.rule, c.success) for c in verdict.checks] == [("rejected_share", True)]
-
-
-@pytest.mark.parametrize(
-    "document, told",
-    [
-        (
-            {"expectations": [{"type": "expect_column_values_to_be_betwen", "kwargs": {"column": "value"}}]},
-            "GX knows no expect_column_values_to_be_betwen",
-        ),
-        ({"expectations": [{"type": BETWEEN, "kwargs": {"column": "value", "max": 3}}]}, "max"),
-        ({"expectations": [{"type": BETWEEN, "kwargs": {"column": "valeu", "max_value": 3}}]}, "valeu: not a column of silver.things"),
-        ({"expectations": [{"type": "expect_compound_columns_to_be_unique", "kwargs": {"column_list": ["id", "nil"]}}]}, "nil: not a column"),
-        ({"expectations": [between(3, "fatal")]}, "severity 'fatal'"),
-        ({"expectations": [{**between(3), "serverity": "warning"}]}, "serverity"),
-        ({"expectations": [{"kwargs": {"column": "value"}}]}, "expectation 1 has keys"),
-        ({"expectations": ["unique"]}, "expectation 1"),
-        ({"expectations": []}, "an empty suite would let everything pass"),
-        ({"name": "silver.things"}, "an empty suite would let everything pass"),
-        ({"expectations": [between(3)], "expectation": [between(1)]}, "unknown keys ['expectation']"),
-        ({"expectations": [between(3)], "meta": {"max_rejected_share": "half"}}, "max_rejected_share"),
-        ({"expectations": [between(3)], "meta": {"max_rejected_share": 5}}, "max_rejected_share"),
-    ],
-)
-def test_a_suite_that_can_not_be_meant_is_refused_before_any_row_is_read(document: dict[str, Any], told: str, project: Path) -> None:
-    write_suite(project, "silver.things", document)
-    with pytest.raises(ContractBroken) as caught:
-        written("silver.things")
-    assert told in str(caught.value) and "silver/things.yaml" in str(caught.value)
-
-
-def test_a_suite_that_is_no_yaml_is_refused_with_its_line(project: Path) -> None:
-    write(project / "expectations" / "silver" / "things.yaml", "expectations: [\n")
-    with pytest.raises(ContractBroken, match="line"):
-        written("silver.things")
-
-
-def test_no_file_means_no_written_expectations(project: Path) -> None:
-    assert written("silver.things").expectations == ()
-
-
-def test_a_suite_that_was_mended_is_read_anew(project: Path) -> None:
-    path = write_suite(project, "silver.things", {"expectations": [between(3)]})
-    first = written("silver.things").expectations[0]["kwargs"]["max_value"]
-    write(path, yaml.safe_dump({"expectations": [between(4)]}))
-    assert (first, written("silver.things").expectations[0]["kwargs"]["max_value"]) == (3, 4)
+    some = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}}
+    write_suite(project, "silver.things", {"expectations": [some, between(1, "refuse")]})
+    things = Contract.load("silver.things")
+    assert [(c.rule, c.success) for c in through(rows.limit(0), things)[1].checks] == [("rejected_share", True), ("missing", True)]
+    # But one that empties a table is asked how many rows it has.
+    emptied = through(rows.limit(0), things, emptied=True)[1]
+    assert [c.rule for c in emptied.refusals] == ["expect_table_row_count_to_be_between"]
 
 
 def test_a_query_judges_rows_of_a_session_of_their_own(project: Path, spark: SparkSession) -> None:
     own = spark.newSession()
-    rows = own.createDataFrame(ROWS, "id string, value double, other double")
+    rows = own.createDataFrame(ROWS, DDL)
     query = {
         "type": "unexpected_rows_expectation",
         "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE value > 2", "description": "at most two"},
     }
     verdict = judge(project, rows, query)
-    assert [(c.rule, c.success) for c in verdict.refusals] == [("unexpected_rows_expectation", False)]
+    assert [(c.rule, c.success, c.judged_by) for c in verdict.refusals] == [("unexpected_rows_expectation", False, "Great Expectations")]
     query["kwargs"]["unexpected_rows_query"] = "SELECT * FROM {batch} WHERE value > 3"  # type: ignore[index]
     assert judge(project, rows, query).refusals == ()
 
 
-def test_a_rule_that_breaks_is_a_broken_contract_and_not_bad_data(project: Path, rows: DataFrame) -> None:
-    query = {
-        "type": "unexpected_rows_expectation",
-        "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE nothing > 2"},
-        "severity": "warning",
-    }
-    with pytest.raises(ContractBroken, match="unexpected_rows_expectation broke while it was judged") as caught:
-        judge(project, rows, query)
-    assert "nothing" in str(caught.value) and caught.value.exit_code == 65
+@pytest.mark.parametrize(
+    "rule, told",
+    [
+        (
+            {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE nothing > 2"}},
+            "unexpected_rows_expectation broke while it was judged",
+        ),
+        ({"type": "expect_column_values_to_be_between", "kwargs": {"column": "id", "max_value": 3}}, "is broken"),
+        ({"type": BETWEEN, "kwargs": {"column": "value", "max_value": 3, "row_condition": "nothing > 2", "condition_parser": "spark"}}, "is broken"),
+        ({"type": "expect_column_mean_to_be_between", "kwargs": {"column": "id", "max_value": 3}}, "broke while it was judged"),
+    ],
+)
+def test_a_rule_that_breaks_is_a_broken_contract_and_not_bad_data(rule: dict[str, Any], told: str, project: Path, rows: DataFrame) -> None:
+    with pytest.raises(ContractBroken, match=told) as caught:
+        judge(project, rows, rule | {"meta": {"on_fail": "warn"}})
+    assert "things.yaml:" in str(caught.value) and caught.value.exit_code == 65
 
 
 @settings(max_examples=2, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(st.none() | st.integers(-5, 5), min_size=1, max_size=12), high=st.integers(-6, 5))
 def test_a_batch_is_refused_exactly_when_a_value_is_outside(values: list[int | None], high: int, project: Path, spark: SparkSession) -> None:
-    rows = spark.createDataFrame(
-        [(str(n), None if v is None else float(v), 0.0) for n, v in enumerate(values)], "id string, value double, other double"
-    )
+    rows = spark.createDataFrame([(str(n), None if v is None else float(v), 0.0) for n, v in enumerate(values)], DDL)
     outside = sum(v is not None and v > high for v in values)
-    verdict = judge(project, rows, between(high), kept=len(values))
+    verdict = judge(project, rows, between(high, "refuse"))
     assert [(c.rule, c.unexpected) for c in verdict.refusals] == ([(BETWEEN, outside)] if outside else [])
 
 
 def test_a_failure_names_some_of_its_rows_by_their_keys_and_never_by_a_value(project: Path, rows: DataFrame) -> None:
-    [failed] = [c for c in judge(project, rows, between(1, "critical")).checks if not c.success]
-    assert failed.message.endswith("; 2 rows, such as id = b; id = c")
-
-
-def test_a_batch_that_empties_a_table_is_asked_how_many_rows_it_has(project: Path, rows: DataFrame) -> None:
-    some = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}, "severity": "critical"}
-    write_suite(project, "silver.things", {"expectations": [some, between(1)]})
-    none, things = rows.limit(0), Contract.load("silver.things")
-    verdict = check_batch(none, things, kept=0, rejected=0, emptied=True)
-    assert [(c.rule, c.success) for c in verdict.checks] == [("rejected_share", True), ("expect_table_row_count_to_be_between", False)]
-    assert [c.rule for c in check_batch(none, things, kept=0, rejected=0).checks] == ["rejected_share"]
+    [failed] = judge(project, rows, between(1, "refuse")).refusals
+    assert failed.message.endswith("; 2 rows, such as id = b; id = c") and failed.examples == ("id = b", "id = c")

@@ -1,0 +1,30 @@
+"""Rows on their way through the gate, without a table: what a run does while it writes them, done by aggregates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lake.contract import Contract
+from lake.gate.batch import Verdict, open_gate
+
+
+def through(rows: DataFrame, contract: Contract, *, emptied: bool = False) -> tuple[DataFrame, Verdict]:
+    """The rows that are kept, and the verdict."""
+    gate = open_gate(rows, contract)
+    tagged = gate.tagged
+    seen: dict[str, Any] = tagged.rows.agg(F.count(F.lit(1)).alias("rows"), *gate.of_all).collect()[0].asDict()
+    broken = tagged.rows.where(tagged.broken)
+    counts = broken.agg(F.count(F.lit(1)).alias("rejected"), *tagged.counts).collect()[0].asDict()
+    by_reason, rejected = {name: int(counts[f"rule{n}"] or 0) for n, name in enumerate(tagged.names)}, int(counts["rejected"])
+    kept = tagged.kept(tagged.rows)
+    repeated = gate.repeated(kept, seen["rows"] - rejected)
+    if any(r.rule is None or r.rule.on_fail == "quarantine" for r in repeated):
+        again = gate.without(kept, repeated).tagged
+        rejected += again.rows.where(again.broken).count()
+        kept = again.kept(again.rows)
+    if gate.of_kept:
+        seen |= kept.agg(*gate.of_kept).collect()[0].asDict()
+    return kept, gate.verdict(seen, by_reason, kept, rows=seen["rows"], rejected=rejected, repeated=repeated, emptied=emptied)
