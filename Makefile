@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test chaos check format bench-ingest nightly up down clean
+.PHONY: help set-up demo test chaos parity check format bench-ingest nightly up down clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: set-up ## the whole suite, with servers of its own: make test T="tests/lak
 
 chaos: set-up ## break a lake in every way we know and count what is lost: make chaos ARGS="--seed 7 --hours 1"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+parity: set-up ## our gate beside stock Great Expectations on random suites: make parity ARGS="--suites 200 --seed 1"
+	@$(BIN)/python -m tests.parity $(ARGS)
 
 check: set-up ## lint, format, types, layout and layers
 	@$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lake.errors import LakeError, SettingsWrong
+from lake.errors import ContractBroken, LakeError, SettingsWrong
 from lake.settings import Settings, project_root
 
 if TYPE_CHECKING:
@@ -292,6 +292,36 @@ def rejects(
     with Lake.open() as lake:
         for part in rejected(lake.store, address, rows):
             console.print(part)
+
+
+@app.command()
+def expectations(
+    type_: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="one type, with its arguments")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="the JSON schema of a suite, for editors")] = False,
+) -> None:
+    """What a suite may ask: the expectation types that run on Spark, those of this project too."""
+    from lake.gate.gallery import expectation, suite_schema
+    from lake.gate.gallery import expectations as all_of_them
+    from lake.gate.suite import load_own
+
+    load_own()
+    if schema:
+        print(json.dumps(suite_schema(), indent=1, ensure_ascii=False))
+        return
+    if type_ is None:
+        table = RichTable("expectation", "judges", "on failure", "about", box=None)
+        for e in all_of_them():
+            table.add_row(e.type, e.kind, e.on_fail, escape(e.about))
+        console.print(table)
+        return
+    try:
+        one = expectation(type_)
+    except LookupError:
+        raise ContractBroken(f"GX offers no {type_} on Spark", next_step="lake expectations") from None
+    console.print(f"{one.type}: {one.about}\n  judges: {one.kind}; on failure, unless meta.on_fail says otherwise: {one.on_fail}", markup=False)
+    for name, told in one.arguments.items():
+        must = " (required)" if name in one.required else ""
+        console.print(f"  {name}{must}: {told.get('description', '')}", markup=False, soft_wrap=True)
 
 
 @app.command()

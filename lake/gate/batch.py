@@ -22,7 +22,7 @@ from lake.contract import Contract, RowRule
 from lake.errors import ContractBroken
 from lake.gate import gx
 from lake.gate.rows import Tagged, broken, tag_rows
-from lake.gate.suite import SEVERITIES, OnFail, Rule, Severity, Suite, written
+from lake.gate.suite import OnFail, Rule, Severity, Suite, written
 
 # Under 20 rows a share of rejected ones says nothing.
 _SHARE_FROM_ROWS = 20
@@ -97,6 +97,16 @@ class Gate:
     def of_kept(self) -> list[Column]:
         """Figures over the rows that are kept."""
         return [column.alias(f"kept{n}") for n, column in enumerate(self._of_kept.values())]
+
+    def breaks(self) -> ContractBroken | None:
+        """After a pass over the rows failed: the first expectation that fails on them by itself, if it is one; the rows are read once for each."""
+        for rule in self.suite.rules:
+            figures = [F.sum(F.when(self._conditions[rule.name].bad, 1))] if rule.kind == "row" else []
+            try:
+                self.tagged.rows.agg(*figures).collect() if figures else None
+            except Exception as error:  # noqa: BLE001 - whatever a rule breaks by, it is a broken rule and told as one
+                return _broken_rule(rule, "broke while it was judged", str(error))
+        return None
 
     # -- rows that share what they must not ------------------------------------------------------------------------
 
@@ -179,7 +189,7 @@ class Gate:
         judged = judge.validated([self._made[r.name] for r in of_rows], known) + judge.validated([self._made[r.name] for r in others], of_kept)
         for rule, said in zip([*of_rows, *others], judged, strict=True):
             if said.result is None:
-                raise ContractBroken(f"{rule.place}: the rule {rule.type} broke while it was judged: {said.broken}", next_step="mend it there")
+                raise _broken_rule(rule, "broke while it was judged", said.broken)
             keys = told.get(rule.name, ())
             if rule.kind == "row" and rule.on_fail != "quarantine" and not said.result["success"]:
                 keys = self._examples(kept, self._conditions[rule.name].bad)
@@ -189,7 +199,8 @@ class Gate:
 
     def _set_aside(self, rows: int) -> list[tuple[str, tuple[str, ...], Severity]]:
         """What rows must not share, or they are set aside: reason, columns and severity."""
-        key = [(_of_key(self.contract), self.contract.key, SEVERITIES[0])] if self.contract.key and rows else []
+        key: list[tuple[str, tuple[str, ...], Severity]] = [(_of_key(self.contract), self.contract.key, "critical")]
+        key = key if self.contract.key and rows else []
         return key + [(r.name, r.columns, r.severity) for r in self.suite.rules if r.kind == "unique" and r.on_fail == "quarantine" and rows]
 
     def _share(self, kept: int, rejected: int) -> Check:
@@ -225,8 +236,7 @@ def open_gate(rows: DataFrame, contract: Contract) -> Gate:
             condition = conditions[rule.name] = judge.condition(expectations[rule.name])
             rows.select(condition.bad)  # Spark says here what it can not compute
         except Exception as error:
-            told = str(error).splitlines()[0][:500]
-            raise ContractBroken(f"{rule.place}: the rule {rule.type} is broken: {told}", next_step="mend it there") from error
+            raise _broken_rule(rule, "is broken", str(error)) from error
         of_all |= condition.figures
         if rule.on_fail != "quarantine":
             of_all[condition.bad_id] = F.sum(F.when(condition.bad, 1).otherwise(0))
@@ -244,6 +254,13 @@ def _shared(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
     """Values of these columns that several rows have, with their number; rows that have none are not compared, as in GX."""
     some = reduce(lambda a, b: a | b, [F.col(c).isNotNull() for c in columns])
     return rows.where(some).groupBy(*columns).count().where("count > 1")
+
+
+def _broken_rule(rule: Rule, how: str, why: str) -> ContractBroken:
+    # Of a worker's error the last line says what it was, of the JVM's the first.
+    lines = [line.strip() for line in why.splitlines() if line.strip()] or [why]
+    told = lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
+    return ContractBroken(f"{rule.place}: the rule {rule.type} {how}: {told[:500]}", next_step="mend it there")
 
 
 def _of_key(contract: Contract) -> str:

@@ -67,8 +67,18 @@ def written(address: str) -> Suite:
     path = project_root() / "expectations" / zone / f"{name}.yaml"
     if not path.is_file():
         return Suite(address, ())
-    _own_expectations(project_root() / "expectations")
+    load_own()
     return _load(address, path, path.stat().st_mtime_ns, Contract.load(address).hash)
+
+
+def load_own() -> None:
+    """Import the project's own expectation classes, of expectations/*.py: each registers itself with GX by its name.
+
+    Raises:
+        ContractBroken: one of these files can't be imported.
+    """
+    for path in sorted((project_root() / "expectations").glob("*.py")):
+        _imported(path, path.stat().st_mtime_ns)
 
 
 @cache
@@ -166,12 +176,6 @@ def _in_contract(type_: str, kwargs: Mapping[str, Any], columns: tuple[str, ...]
         above = high is None or (column.maximum is not None and not isinstance(high, str | dict) and high >= column.maximum)
         return f"the range of {column.name}" if below and above else ""
     return ""
-
-
-def _own_expectations(folder: Path) -> None:
-    """Import the project's own expectation classes: each registers itself with GX by its name."""
-    for path in sorted(folder.glob("*.py")):
-        _imported(path, path.stat().st_mtime_ns)
 
 
 @cache

@@ -468,7 +468,12 @@ class TableRun:
             seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(tagged.broken, 1).otherwise(0)).alias("rejected"),
             _told(columns, tagged.broken).alias("told"), *gate.of_all,
         )  # fmt: skip
-        staged = self.table.stage(transaction, tagged.kept(watched), gate.of_kept)
+        try:
+            staged = self.table.stage(transaction, tagged.kept(watched), gate.of_kept)
+        except Exception:
+            if broken := gate.breaks():  # of a rule, and not of the rows or the job
+                raise broken from None
+            raise
         figures = dict(seen.get)
         number, told = int(figures.get("rejected") or 0), figures.pop("told", None)
         if not number:

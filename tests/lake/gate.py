@@ -8,12 +8,24 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lake.contract import Contract
-from lake.gate.batch import Verdict, open_gate
+from lake.errors import ContractBroken
+from lake.gate.batch import Gate, Verdict, open_gate
 
 
 def through(rows: DataFrame, contract: Contract, *, emptied: bool = False) -> tuple[DataFrame, Verdict]:
     """The rows that are kept, and the verdict."""
     gate = open_gate(rows, contract)
+    try:
+        return _through(gate, emptied)
+    except ContractBroken:
+        raise
+    except Exception:
+        if broken := gate.breaks():
+            raise broken from None
+        raise
+
+
+def _through(gate: Gate, emptied: bool) -> tuple[DataFrame, Verdict]:
     tagged = gate.tagged
     seen: dict[str, Any] = tagged.rows.agg(F.count(F.lit(1)).alias("rows"), *gate.of_all).collect()[0].asDict()
     broken = tagged.rows.where(tagged.broken)

@@ -135,7 +135,9 @@ if __name__ == "__main__":
     raise SystemExit(main(JOB, build))
 ''',
 }
-SUITE = {"expectations": [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "value", "max_value": 50}, "severity": "critical"}]}
+SUITE = {
+    "expectations": [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "value", "max_value": 50}, "meta": {"on_fail": "refuse"}}]
+}
 
 
 def contract(
