@@ -33,7 +33,7 @@ from lake.errors import BatchRefused, Busy, ContractBroken, FileChanged, LakeErr
 from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
-from lake.run.record import Again, Intent, Outcome, contract_hash, run_row, taken_of
+from lake.run.record import Again, Intent, Outcome, contract_hash, read_by, run_row, taken_of
 from lake.settings import reached
 from lake.sources.files import FileEdition, Mark, cut, discover
 from lake.table import ALL, Changes, Replaced, Staged, Table, Transaction
@@ -57,6 +57,7 @@ class TableRun:
         self.began = time.monotonic()
         self.again = Again()
         self.left = list[FileEdition]()  # what a run of many files leaves for the next one
+        self.read_as = set[str]()  # the contracts that rows of raw files were read by, as far as they may still stand
 
     # -- the story -------------------------------------------------------------------------------------------------
 
@@ -73,7 +74,9 @@ class TableRun:
                 next_step="give each source a bronze job of its own, and let a silver job read them all",
             )
         done = self.table.last_run()
-        standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
+        events = ops.events(self.lake.store, self.job.writes)
+        standing = ops.standing(events, done)
+        self.read_as = {read_by(e.contract) for e in events if standing.made is None or e.run >= standing.made.run}
         if (left := standing.open) is not None and (left.run <= done or left.back_to is not None):
             (self._finish_books if left.run <= done else self._give_up)(left)
             standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
@@ -174,13 +177,14 @@ class TableRun:
         if group := self.contract.properties.get("rowsPerGroup"):
             spark.conf.set("parquet.block.row.count.limit", group)
         self.table.create(spark)
-        differs = self.table.differs()
-        if differs and not intent.full and self.job.grain != "whole":
+        changes = self.table.changes()
+        whole_again = intent.full or self.job.grain == "whole"
+        if not whole_again and (refused := [c.what for c in changes or () if c.kind != "wider"]):
             raise ContractBroken(
-                f"{self.job.writes}: the contract has changed since the table was made: {'; '.join(differs)}",
-                next_step=f"lake rebuild {self.job.writes} --downstream",
+                f"{self.job.writes}: the contract has changed since the table was made, and its rows stand against it: {'; '.join(refused)}",
+                next_step=f"lake contract migrate {self.job.writes}   # what it can do without a rebuild, and what it can't",
             )
-        transaction = self.table.begin(spark, reshape=bool(differs))
+        transaction = self.table.begin(spark, reshape=changes is not None, rows_stay=not whole_again)
         if transaction.last_run >= intent.run:
             raise Busy(
                 f"{self.job.writes}: another driver committed run {intent.run} meanwhile",
@@ -194,12 +198,13 @@ class TableRun:
         parts = [staged]
         carried = built.carried(spark, self.table, transaction)
         if carried is not None:
-            parts.append(self.table.stage(transaction, self.table.shaped(carried)))
+            parts.append(self.table.stage(transaction, self.table.shaped(carried, older=True)))
         reached(f"staged:{self.job.writes}")
         version = self.table.publish(spark, parts, intent.run, replace=built.replace)
         reached(f"committed:{self.job.writes}")
         whole = replace(intent, full=built.replace == ALL)
-        return self._record(whole, version, staged.rows, figures, stale if not whole.full else "")
+        applied = f"contract applied: {'; '.join(c.what for c in changes)}" if changes and not whole.full else ""
+        return self._record(whole, version, staged.rows, figures, "; ".join(filter(None, (applied, stale))) if not whole.full else "")
 
     # -- what is new -----------------------------------------------------------------------------------------------
 
@@ -220,7 +225,9 @@ class TableRun:
             found = discover(self.lake.store, source, known, self._say, again)
             for path in sorted(again - {f.path for f in found}):
                 self._say(f"{path} is gone: its rows stay as they are")
-            return found if placed else [f._replace(head=None, begins=None) for f in found]
+            # Where its older rows were read by another contract, a file that has grown is read as a whole: its columns may lie otherwise now.
+            same = self.read_as <= {read_by(contract_hash(self.contract, self.job.reads))}
+            return found if placed and same else [f._replace(head=None, begins=None) for f in found]
         if source.editions == "keep" and (older := [f.path for f in (*known.values(), *discover(self.lake.store, source, known)) if f.base > 1]):
             raise SourceMissing(
                 f"{self.job.writes} keeps rows whose content is gone from {source.location} ({', '.join(older[:3])} ...): a rebuild would lose them",
@@ -277,9 +284,14 @@ class TableRun:
     def _stale(self, standing: ops.Standing) -> str:
         if standing.made is not None and standing.made.code != self.step.code:
             return f"rows stand as older code made them; lake rebuild {self.job.writes}"
-        if standing.made is not None and standing.made.contract != contract_hash(self.contract, self.job.reads):
+        now = contract_hash(self.contract, self.job.reads)
+        if standing.made is None or standing.made.contract == now:
+            return ""
+        if read_by(standing.made.contract) != read_by(now):
             return f"rows stand as an older contract had them; lake rebuild {self.job.writes}"
-        return ""
+        # An addition or a wider rule leaves the rows that stand as they are; all else waits for a person.
+        waits = [c.what for c in self.table.changes() or () if c.kind != "wider"] if self.table.exists() and self.job.grain != "whole" else []
+        return f"rows stand as an older contract had them ({'; '.join(waits)}); lake contract migrate {self.job.writes}" if waits else ""
 
     # -- building --------------------------------------------------------------------------------------------------
 

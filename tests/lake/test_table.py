@@ -95,7 +95,7 @@ def test_an_empty_table_has_the_contracts_columns_and_settings_and_only_what_eve
     assert {n for n, f in fields.items() if not f.nullable} == {"id", "seen"}
     assert pa.schema(delta.schema().to_arrow()).field("seen").type == pa.timestamp("us", tz="UTC")
     assert fields["name"].metadata == {"comment": "name of a test row"}
-    assert table.differs() == []
+    assert table.changes() is None
     configuration = delta.metadata().configuration
     assert configuration["delta.enableChangeDataFeed"] == "true" and configuration["delta.enableDeletionVectors"] == "false"
     assert configuration["delta.constraints.weight_in_range"] == "weight IS NULL OR weight BETWEEN 0 AND 500"
@@ -161,13 +161,12 @@ def test_a_changed_contract_is_told_and_reshapes_the_table_in_the_commit_that_re
     later = [*READINGS[:1], {"name": "value", "type": "double", "required": True, "minimum": 0, "maximum": 900}, {"name": "unit", "type": "string"}]
     write_contract(tmp_path / "later", contract("silver.readings", later))
     table = Table("silver.readings", folder)
-    assert table.differs() == [
-        "column day is in the table only",
-        "column unit is not in the table",
-        "column value: another type or 'required'",
-        "constraints.value_in_range has changed",
-        "dataskippingstatscolumns has changed",
-        "partition: day, contract none",
+    assert [(c.kind, c.what) for c in table.changes() or ()] == [
+        ("breaking", "column removed: day"),
+        ("narrower", "may not be null any more: value"),
+        ("narrower", "range changed: value [-50, 60] -> [0, 900]"),
+        ("wider", "column added: unit string"),
+        ("breaking", "partition changed: day -> none"),
     ]
     before = 1
     assert table.version() == before
@@ -175,7 +174,7 @@ def test_a_changed_contract_is_told_and_reshapes_the_table_in_the_commit_that_re
     part = table.stage(transaction, spark.createDataFrame([("b", 700.0, "K")], "id string, value double, unit string"))
     assert table.version() == before
     table.publish(spark, [part], 2, replace=ALL)
-    assert table.differs() == [] and table.delta().metadata().partition_columns == []
+    assert table.changes() is None and table.delta().metadata().partition_columns == []
     assert table.delta().to_pyarrow_table().to_pylist() == [{"id": "b", "value": 700.0, "unit": "K"}]
     assert table.read(spark, before).count() == 1  # the older version reads as it was
     changes = table.changed(spark, 1, 2)  # as the columns are now
