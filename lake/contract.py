@@ -45,7 +45,8 @@ class Column:
     """One column: its Spark type as a simple string (`array<int>`), and what is true of each value.
 
     `above` and `below` are ends that a range leaves out (ODCS: exclusiveMinimum, exclusiveMaximum); `shortest` and `longest`
-    count characters of a text, elements of an array. A number that has a range is finite: NaN and Infinity lie in none; `finite` says so where there is no range.
+    count characters of a text, elements of an array. A number that has a range is finite: NaN and Infinity lie in none;
+    `finite` says so where there is no range.
     """
 
     name: str
@@ -503,13 +504,26 @@ def _source(document: Mapping[str, Any], fields: tuple[Column, ...]) -> Source:
     server = document["servers"][0]
     location = server.get("location") or server["path"]
     said = _custom(server)
-    options = said.pop("options", None) or {}
+    options = dict(said.pop("options", None) or {})
+    if "shapes" in options:
+        raise ValueError("shapes is no option of a raw server: the fields of its schema tell them")
+    options["shapes"] = {p["name"]: _shape(p) for p in document["schema"][0]["properties"]}
     copies, editions = said.pop("copies", "read"), said.pop("editions", "replace")
     if said or copies not in ("read", "skip") or editions not in ("replace", "keep"):
         wrong = f"no customProperty {', '.join(said)}" if said else f"copies is {copies!r}, editions is {editions!r}"
         raise ValueError(f"{wrong}: a raw server has `options`, `copies` (read or skip), and `editions` (replace or keep)")
     address = document["id"]
     return Source(address, address.split(".")[1], str(location), str(server["format"]), options, fields, copies, editions)
+
+
+def _shape(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What a raw contract says of a value and of what is nested in it, for the readers of JSON."""
+    shape: dict[str, Any] = {"type": node.get("logicalType"), "required": bool(node.get("required", False))}
+    if node.get("properties"):
+        shape["properties"] = {p["name"]: _shape(p) for p in node["properties"]}
+    if node.get("items"):
+        shape["items"] = _shape(node["items"])
+    return shape
 
 
 def _retention(document: Mapping[str, Any], address: str, columns: Sequence[Column]) -> timedelta | None:

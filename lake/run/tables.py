@@ -35,6 +35,7 @@ from lake.lake import Lake
 from lake.plan import Step
 from lake.run.record import Again, Intent, Outcome, contract_hash, read_by, run_row, taken_of
 from lake.settings import reached
+from lake.sources.drift import told_of
 from lake.sources.files import FileEdition, Mark, cut, discover
 from lake.table import ALL, Changes, Replaced, Staged, Table, Transaction
 
@@ -194,7 +195,11 @@ class TableRun:
         if built is None:
             self._event(intent, "nothing")
             return Outcome(self.job.writes, "nothing", run=intent.run, message="the inputs have new versions, but the same rows")
-        staged, figures = self._gated(spark, intent, transaction, built)
+        try:
+            staged, figures = self._gated(spark, intent, transaction, built)
+        except BatchRefused as refused:  # a drift is why, as likely as not
+            raise BatchRefused("; ".join([refused.what, *self._drifted(intent, built)]), next_step=refused.next_step) from None
+        figures = replace(figures, message="; ".join([*filter(None, [figures.message]), *self._drifted(intent, built)]))
         parts = [staged]
         carried = built.carried(spark, self.table, transaction)
         if carried is not None:
@@ -469,6 +474,14 @@ class TableRun:
                 next_step=f"lake show {self.job.writes}   # its last verdict; then mend the data, or its file in expectations/",
             )
         return staged, _Figures(rows + problems, rejected + problems, by_file, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
+
+    def _drifted(self, intent: Intent, built: _Built) -> list[str]:
+        """Write what the readers noted of columns that are not as the raw contract has them into ops.checks; a warning each."""
+        notes: dict[str, Sequence[str]] = {path: given.notes for path, given in built.counts.value.items()} if built.counts is not None else {}
+        told = [said for address in self.raw for said in told_of(address, Contract.load(address).source, notes)]
+        mine = {"address": self.job.writes, "run": intent.run, "at": ops.now(), "rule": "drift", "severity": "warning", "success": False}
+        ops.append(self.lake.store, "checks", [mine | said for said in told])
+        return [f"warning: {said['message']}" for said in told]
 
     def _must_reconcile(self, good: int, rows: int) -> None:
         if good != rows:

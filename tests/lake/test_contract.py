@@ -263,7 +263,8 @@ def test_what_a_new_version_says_otherwise_is_told_line_by_line(project: Path, c
 @pytest.mark.parametrize(
     ("edit", "same"),
     [
-        (lambda d: d["schema"][0]["properties"][0].update(description="Other words.", classification="personal", required=True), True),
+        (lambda d: d["schema"][0]["properties"][0].update(description="Other words.", classification="personal"), True),
+        (lambda d: d["schema"][0]["properties"][0].update(required=True), False),
         (lambda d: d["servers"][0].update(path="raw/elsewhere/*.csv"), True),
         (lambda d: d["servers"][0]["customProperties"][0]["value"].update(zone="+01:00"), False),
         (lambda d: d["schema"][0]["properties"].reverse(), False),
