@@ -99,6 +99,12 @@ def derived(contract: Contract) -> tuple[Mapping[str, Any], ...]:
     return tuple(asked)
 
 
+def unique(contract: Contract) -> tuple[Mapping[str, Any], ...]:
+    """Columns that the contract calls unique by themselves, beside its key; a value that is not there equals no other."""
+    alone = [columns[0] for columns in contract.uniques() if columns != contract.key]
+    return tuple({"type": "expect_column_values_to_be_unique", "kwargs": {"column": name}, "severity": "critical"} for name in alone)
+
+
 def ready() -> None:
     """Import what judging needs: 4 s of Python, which are free while something else starts."""
     _context()
@@ -113,7 +119,7 @@ def check_batch(rows: DataFrame, contract: Contract, *, kept: int, rejected: int
         ContractBroken: an expectation broke while it was judged: a broken rule is never taken for bad data.
     """
     suite = written(contract.address)
-    keys, asked = derived(contract), list(suite.expectations)
+    keys, asked = derived(contract), [*unique(contract), *suite.expectations]
     share = rejected / (kept + rejected) if kept + rejected else 0.0
     borne = share <= suite.max_rejected_share or kept + rejected < _SHARE_FROM_ROWS
     checks = [

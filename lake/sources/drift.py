@@ -122,12 +122,12 @@ def set_aside(cells: Sequence[str], header: Sequence[str]) -> str:
     the first row of a file without one holds data.
     """
     if not set(cells) & set(header):
-        return noted("header", "none of the contract's names stands in its first row")
+        return noted("header", "none of the contract's names stands in the first row")
     lacks = [name for name in header if name not in cells]
     has = list(dict.fromkeys(name for name in cells if name not in header))
     twice = [name for name, count in Counter(cells).items() if count > 1]
     told = [f"{what} {', '.join(map(named, names[:5]))}" for what, names in (("lacks", lacks), ("has", has), ("has twice", twice)) if names]
-    return noted("header", "; ".join(told) or "has its columns in another order")
+    return noted("header", f"its header {'; '.join(told) or 'has its columns in another order'}")
 
 
 def noted(kind: str, name: str, count: int = 1) -> str:
@@ -154,16 +154,15 @@ def told_of(address: str, source: Source | None, notes: Mapping[str, Sequence[st
         "gone": ("absent", "{n} files lack {name}: null in their rows"),
         "renamed": ("aliases", "{n} files have {name}, another name of a field"),
         "reordered": ("order", "{n} files have their columns in another order: read by name"),
-        "header": ("header", "{n} files are set aside whole, their header {name}"),
+        "header": ("header", "{n} files are set aside whole: {name}"),
     }
     found: list[dict[str, Any]] = []
     for (kind, name), counts in sorted(files.items()):
         option, sentence = sentences[kind]
         which = ", ".join(list(counts)[:3]) + (" ..." if len(counts) > 3 else "")
         message = f"{address}: {sentence.format(n=len(counts), name=name)} ({which})"
-        column = name if kind in ("new", "gone", "renamed") else None
         records = sum(counts.values()) if source is not None and source.format.startswith("json") else None
-        found.append({"column": column, "observed": f"{len(counts)} files", "threshold": option, "unexpected": records, "message": message})
+        found.append({"observed": f"{len(counts)} files", "threshold": option, "unexpected": records, "message": message})
     return found
 
 

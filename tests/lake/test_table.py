@@ -39,6 +39,16 @@ PEOPLE = [
     {"name": "raw", "type": "binary"},
     {"name": "fine", "type": "boolean"},
 ]
+GAUGES = [
+    {"name": "id", "type": "bigint", "key": 1, "minimum": 1},
+    {"name": "least", "type": "double", "minimum": 0},
+    {"name": "most", "type": "float", "maximum": 0.5},
+    {"name": "share", "type": "double", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    {"name": "free", "type": "double", "required": True, "finite": True},
+    {"name": "plain", "type": "double"},
+    {"name": "seen", "type": "timestamp", "exclusiveMaximum": "2026-04-01T00:00:00Z"},
+]
+GAUGE = {"id": 1, "least": 0.0, "most": 0.5, "share": 0.5, "free": -1e300, "plain": math.inf, "seen": datetime(2026, 3, 31, 23, tzinfo=UTC)}
 # Readers that we name read these; deletionVectors, columnMapping, typeWidening, v2Checkpoint, variantType and their like must never come in.
 READABLE = {"appendOnly", "invariants", "checkConstraints", "changeDataFeed", "generatedColumns"}
 NAN = float("nan")
@@ -50,6 +60,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     write_contract(folder, contract("silver.readings", READINGS))
     write_contract(folder, contract("silver.people", PEOPLE))
+    write_contract(folder, contract("silver.gauges", GAUGES))
     return folder
 
 
@@ -137,6 +148,35 @@ def readings_table(project: Path, spark: SparkSession, tmp_path_factory: pytest.
         land(table, spark, 1, ("a", DAY_1, None), ("b", DAY_2, 60.0))
         assert table.contract.partition == "day"
     return table
+
+
+@pytest.fixture(scope="module")
+def gauges(project: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """A table of ranges that are open to one side, or leave an end out; one row that keeps all of them, its nulls included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKE_PROJECT", str(project))
+        table = Table("silver.gauges", Store(str(tmp_path_factory.mktemp("gauges"))))
+        table.create(spark)
+        table.publish(spark, [_gauged(table, spark, {}), _gauged(table, spark, dict.fromkeys(("least", "most", "share", "seen")))], 1)
+    return table
+
+
+def _gauged(table: Table, spark: SparkSession, change: dict[str, Any]) -> Staged:
+    row = spark.createDataFrame([tuple((GAUGE | change).values())], ", ".join(f"{c['name']} {c['type']}" for c in GAUGES))
+    return table.stage(table.begin(spark), table.shaped(row))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("least", v) for v in (NAN, math.inf, -math.inf, -0.1)), *(("most", v) for v in (NAN, math.inf, -math.inf, 0.75)),
+        *(("share", v) for v in (NAN, math.inf, 0.0, 1.0)), *(("free", v) for v in (NAN, math.inf, -math.inf, None)),
+        ("id", 0), ("seen", datetime(2026, 4, 1, tzinfo=UTC)),
+    ],
+)  # fmt: skip
+def test_a_check_keeps_out_what_is_no_finite_number_of_an_open_range(column: str, value: Any, gauges: Table, spark: SparkSession) -> None:
+    with pytest.raises(Exception, match=r"CHECK constraint|NOT NULL|DELTA_VIOLATE"):
+        _gauged(gauges, spark, {column: value})
 
 
 def test_rows_are_shaped_by_the_contract_and_nothing_is_cast_in_silence(readings_table: Table, spark: SparkSession) -> None:
