@@ -125,8 +125,9 @@ def test_a_contract_is_valid_by_the_standard(path: Path) -> None:
     ],
 )
 def test_what_we_read_of_a_column_is_valid_by_the_standard(facts: dict[str, Any], told: str) -> None:
-    one = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "silver.x", "version": "1.0.0", "status": "active",
-           "slaProperties": [{"property": "freshness", "value": 36, "unit": "h"}], "schema": [{"name": "x", "properties": [column("a", **facts)]}]}  # fmt: skip
+    one: dict[str, Any] = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "silver.x", "version": "1.0.0", "status": "active"}
+    one["slaProperties"] = [{"property": "freshness", "value": 36, "unit": "h"}]
+    one["schema"] = [{"name": "x", "properties": [column("a", **facts)]}]
     wrong = [e.message for e in jsonschema.Draft201909Validator(STANDARD).iter_errors(one)]
     assert told in "; ".join(wrong) and bool(told) == bool(wrong)
 

@@ -120,7 +120,7 @@ def source(place: Place, format: str, options: Mapping[str, Any]) -> None:
 def fates(place: Place, columns: Sequence[str]) -> dict[str, Told]:
     """What became of each file: its rows, and its rejects by line."""
     found: dict[str, Told] = {}
-    for row in place.rows("bronze.readings", "file", "ordinal", *columns):
+    for row in sorted(place.rows("bronze.readings", "file", "ordinal", *columns), key=lambda row: row[:2]):
         found.setdefault(row[0].split(".")[0], ([], []))[0].append(tuple(row[2:]))
     for r in sorted(ops.read(place.lake.store, "rejects"), key=lambda r: (r["file"], r["line"])):
         found.setdefault(r["file"].split(".")[0], ([], []))[1].append((r["line"], ";".join(r["reasons"])))
