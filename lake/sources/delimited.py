@@ -207,6 +207,7 @@ class _At(At):
 def _rows(stream: BinaryIO | Ahead, at: _At) -> Iterator[Row]:
     form = at.form
     nothing: tuple[str | None, ...] = (None,) * (len(form.places) if form.places is not None else form.width)
+    header, width, wanted = form.header, form.width, form.wanted
     for line, offset, length, count, cells, problem, raw in _cells(stream, at):
         at.line = line + count - 1
         if at.top and form.header is not None:
@@ -215,6 +216,7 @@ def _rows(stream: BinaryIO | Ahead, at: _At) -> Iterator[Row]:
                 if notes:
                     yield NO_RECORD, line, offset, 0, 0, notes, NOTES, b""
                 form = at.form = other or form
+                header, width, wanted = form.header, form.width, form.wanted
                 problem = "header" if other is None else None
             if problem is not None:
                 yield 0, line, offset, length, count, nothing, "header", raw
@@ -224,10 +226,12 @@ def _rows(stream: BinaryIO | Ahead, at: _At) -> Iterator[Row]:
             continue
         values = nothing
         if problem is None:
-            if cells == form.header or (at.top and cells == [*form.drift.fields]):
+            if cells == header or (at.top and cells == [*form.drift.fields]):
                 problem = "header_again"
-            elif len(cells) != form.wanted or (form.trailing and any(cells[form.width :])):
+            elif len(cells) != wanted or (form.trailing and any(cells[width:])):
                 problem = "fields"
+            elif form.places is None:
+                values = tuple(cells[:width]) if form.trailing else tuple(cells)
             else:
                 values = form.values(cells)
         at.top = False
