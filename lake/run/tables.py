@@ -58,7 +58,6 @@ class TableRun:
         self.began = time.monotonic()
         self.again = Again()
         self.left = list[FileEdition]()  # what a run of many files leaves for the next one
-        self.read_as = set[str]()  # the contracts that rows of raw files were read by, as far as they may still stand
 
     # -- the story -------------------------------------------------------------------------------------------------
 
@@ -75,9 +74,7 @@ class TableRun:
                 next_step="give each source a bronze job of its own, and let a silver job read them all",
             )
         done = self.table.last_run()
-        events = ops.events(self.lake.store, self.job.writes)
-        standing = ops.standing(events, done)
-        self.read_as = {read_by(e.contract) for e in events if standing.made is None or e.run >= standing.made.run}
+        standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
         if (left := standing.open) is not None and (left.run <= done or left.back_to is not None):
             (self._finish_books if left.run <= done else self._give_up)(left)
             standing = ops.standing(ops.events(self.lake.store, self.job.writes), done)
@@ -230,9 +227,9 @@ class TableRun:
             found = discover(self.lake.store, source, known, self._say, again)
             for path in sorted(again - {f.path for f in found}):
                 self._say(f"{path} is gone: its rows stay as they are")
-            # Where its older rows were read by another contract, a file that has grown is read as a whole: its columns may lie otherwise now.
-            same = self.read_as <= {read_by(contract_hash(self.contract, self.job.reads))}
-            return found if placed and same else [f._replace(head=None, begins=None) for f in found]
+            if placed and (not any(f.head is not None for f in found) or self._read_alike(standing)):
+                return found
+            return [f._replace(head=None, begins=None) for f in found]  # read as a whole
         if source.editions == "keep" and (older := [f.path for f in (*known.values(), *discover(self.lake.store, source, known)) if f.base > 1]):
             raise SourceMissing(
                 f"{self.job.writes} keeps rows whose content is gone from {source.location} ({', '.join(older[:3])} ...): a rebuild would lose them",
@@ -246,6 +243,12 @@ class TableRun:
                 next_step="land them again, or keep the table as it is; a file that changed just now is there at the next try",
             )
         return [f._replace(edition=known[f.path].edition + (known[f.path].sha256 != f.sha256)) if f.path in known else f for f in found]
+
+    def _read_alike(self, standing: ops.Standing) -> bool:
+        """Whether all rows that may stand were read by the raw contract as it is now: a file's columns may lie otherwise by an older one."""
+        since = standing.made.run if standing.made is not None else 0
+        before = [e for e in ops.events(self.lake.store, self.job.writes) if e.run >= since and e.status in ("published", "restored")]
+        return {read_by(e.contract) for e in before} <= {read_by(contract_hash(self.contract, self.job.reads))}
 
     def _say(self, line: str) -> None:
         self.lake.say(self.job.writes, line)

@@ -220,3 +220,11 @@ def test_a_batch_that_empties_a_table_is_asked_how_many_rows_it_has(project: Pat
     verdict = check_batch(none, things, kept=0, rejected=0, emptied=True)
     assert [(c.rule, c.success) for c in verdict.checks] == [("rejected_share", True), ("expect_table_row_count_to_be_between", False)]
     assert [c.rule for c in check_batch(none, things, kept=0, rejected=0).checks] == ["rejected_share"]
+
+
+def test_a_column_that_the_contract_calls_unique_stands_once_whatever_the_key_does(project: Path, spark: SparkSession) -> None:
+    write_contract(project, contract("silver.things", [*THINGS[:2], {**THINGS[2], "unique": True}]))
+    twice = spark.createDataFrame([("a", 1.0, 2.0), ("b", 2.0, 2.0), ("c", 3.0, None), ("d", 3.0, None)], "id string, value double, other double")
+    verdict = judge(project, twice, kept=4)
+    assert [(c.rule, c.column, c.unexpected) for c in verdict.refusals] == [("expect_column_values_to_be_unique", "other", 2)]
+    assert judge(project, twice.where("id <> 'b'"), kept=3).refusals == ()  # what is not there equals no other
