@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(highlight=False)
+contract = typer.Typer(no_args_is_help=True, help="Contracts that have changed since their tables were made.")
+app.add_typer(contract, name="contract")
 Address = Annotated[str, typer.Argument(help="<zone>.<name>, e.g. silver.texts")]
 
 
@@ -115,6 +117,51 @@ def rebuild(address: Address, downstream: Annotated[bool, typer.Option(help="and
 
     whole = plan()
     _run_steps(_with_downstream(whole, [whole.step(address)], downstream), "rebuild")
+
+
+@contract.command("diff")
+def contract_diff(address: Annotated[str | None, typer.Argument(help="one table only")] = None) -> None:
+    """What each contract says otherwise than the one that its table was made by, and what becomes of that; 65 where a run would refuse."""
+    from lake.errors import ContractBroken
+    from lake.lake import Lake
+    from lake.migrate import differences
+
+    fates = {"wider": "with the next run", "narrower": "lake contract migrate asks the rows", "breaking": "needs a rebuild"}
+    with Lake.open() as lake:
+        found = differences(lake.store, address)
+    table = RichTable(box=None, pad_edge=False, show_header=False)
+    for one, changes in found.items():
+        if changes is None:
+            continue
+        for change in changes:
+            table.add_row(one, Text(change.what), fates[change.kind])
+        if not changes:
+            table.add_row(one, "only words", fates["wider"])
+    console.print(table if table.row_count else "every table is as its contract says")
+    if any(change.kind != "wider" for changes in found.values() for change in changes or ()):
+        raise SystemExit(ContractBroken.exit_code)
+
+
+@contract.command("migrate")
+def contract_migrate(
+    address: Address, rebuild: Annotated[bool, typer.Option("--rebuild", help="make its rows again where they must be")] = False
+) -> None:
+    """Give a table what its contract says now: additions and wider rules at once, narrower ones when no row that stands breaks them."""
+    from lake.errors import ContractBroken
+    from lake.lake import Lake
+    from lake.migrate import migrate
+    from lake.plan import plan
+
+    step = plan().step(address)
+    with Lake.open() as lake, lake.writing(address):
+        try:
+            console.print(migrate(lake, address), markup=False, soft_wrap=True)
+            return
+        except ContractBroken as error:
+            if not rebuild:
+                raise
+            console.print(error.what, markup=False, soft_wrap=True)
+    _run_steps([step], "rebuild")
 
 
 @app.command()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,12 +25,29 @@ from lake.job import check_address
 from lake.settings import project_root
 
 RuleKind = Literal["missing", "not_allowed", "out_of_range", "wrong_shape"]
+ChangeKind = Literal["wider", "narrower", "breaking"]
+Bound = float | str
+"""One end of a range: a number, or an ISO date or time as text."""
+
+_FLOATING = frozenset({"double", "float"})
+_DATED = frozenset({"date", "timestamp"})
+# Of logicalTypeOptions: what becomes a rule, and what is for people only. Any other is refused: nobody would hold it.
+_RULED = {
+    "minimum": "minimum", "maximum": "maximum", "exclusiveMinimum": "above", "exclusiveMaximum": "below",
+    "minLength": "shortest", "maxLength": "longest", "minItems": "shortest", "maxItems": "longest", "pattern": "pattern",
+}  # fmt: skip
+_TOLD = frozenset({"format", "timezone", "defaultTimezone"})
 PARTITIONED = frozenset({"date", "string", "int", "bigint", "smallint"})  # whose values stand in Delta's log, and in paths, in one way only
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its Spark type as a simple string (`array<int>`), and what is true of each value."""
+    """One column: its Spark type as a simple string (`array<int>`), and what is true of each value.
+
+    `above` and `below` are ends that a range leaves out (ODCS: exclusiveMinimum, exclusiveMaximum); `shortest` and `longest`
+    count characters of a text, elements of an array. A number that has a range is finite: NaN and Infinity lie in none;
+    `finite` says so where there is no range.
+    """
 
     name: str
     type: str
@@ -38,10 +56,32 @@ class Column:
     key_position: int | None = None
     unit: str | None = None
     classification: str | None = None
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: Bound | None = None
+    maximum: Bound | None = None
     pattern: str | None = None
     allowed: tuple[str, ...] | None = None
+    above: Bound | None = None
+    below: Bound | None = None
+    shortest: int | None = None
+    longest: int | None = None
+    finite: bool = False
+    unique: bool = False
+
+    @property
+    def ranged(self) -> bool:
+        """Whether some values of its type lie outside."""
+        return self.finite or any(end is not None for end in (self.minimum, self.maximum, self.above, self.below))
+
+    @property
+    def floating(self) -> bool:
+        """Whether NaN and Infinity are values of its type."""
+        return self.type in _FLOATING
+
+    def span(self) -> str:
+        """Its range in the notation of intervals: `[0, 1)`."""
+        low = f"[{self.minimum}" if self.minimum is not None else f"({self.above}" if self.above is not None else "(-"
+        high = f"{self.maximum}]" if self.maximum is not None else f"{self.below})" if self.below is not None else "-)"
+        return f"{low}, {high}" if self.ranged else "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +95,21 @@ class RowRule:
     def name(self) -> str:
         """`<kind>:<column>`."""
         return f"{self.kind}:{self.column.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between a contract and an older one.
+
+    `wider`: what stands obeys it as it is, and readers read on: an optional column more, a looser rule, another description.
+    `narrower`: rows that stand may break it: they have to be asked (`rule`; None: whether `column` is unique).
+    `breaking`: only a rebuild makes rows of that shape.
+    """
+
+    kind: ChangeKind
+    what: str
+    column: Column | None = None
+    rule: RowRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +147,8 @@ class Contract:
     retention: timedelta | None
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
     hash: str = ""
+    freshness: timedelta | None = None
+    owner: str = ""
 
     @classmethod
     def load(cls, address: str) -> Contract:
@@ -118,36 +175,65 @@ class Contract:
                 yield RowRule("missing", column)
             if column.allowed is not None:
                 yield RowRule("not_allowed", column)
-            if column.minimum is not None or column.maximum is not None:
+            if column.ranged:
                 yield RowRule("out_of_range", column)
-            if column.pattern is not None:
+            if column.pattern is not None or column.shortest is not None or column.longest is not None:
                 yield RowRule("wrong_shape", column)
 
-    def checks(self) -> dict[str, str]:
-        """CHECK constraints of the Delta table: the closed ranges, which also keep NaN and Infinity out."""
-        return {
-            f"{c.name}_in_range": f"{c.name} IS NULL OR {c.name} BETWEEN {c.minimum!r} AND {c.maximum!r}"
-            for c in self.columns
-            if c.minimum is not None and c.maximum is not None
-        }
+    def uniques(self) -> tuple[tuple[str, ...], ...]:
+        """Columns whose values together stand in one row only: the key, and each column that is unique by itself."""
+        alone = tuple((c.name,) for c in self.columns if c.unique and self.key != (c.name,))
+        return (self.key, *alone) if self.key else alone
 
-    def breaks(self, older: Contract) -> list[str]:
-        """What this contract takes away from readers of the older one, a line each; empty when it only adds."""
-        mine, lines = {c.name: c for c in self.columns}, list[str]()
-        for old in older.columns:
-            new = mine.get(old.name)
-            if new is None:
-                lines.append(f"column removed: {old.name}")
-            elif new.type != old.type:
-                lines.append(f"type changed: {old.name} {old.type} -> {new.type}")
-            elif old.required and not new.required:
-                lines.append(f"may be null now: {old.name}")
-        lines += [f"required column added: {c.name}" for c in self.columns if c.required and c.name not in {o.name for o in older.columns}]
+    def checks(self) -> dict[str, str]:
+        """CHECK constraints of the Delta table: the ranges, which also keep NaN and Infinity out, open to one side or not."""
+        return {f"{c.name}_in_range": _check(c) for c in self.columns if c.ranged}
+
+    def terms(self) -> str:
+        """What its rows obey, as JSON: what a table made by it keeps, to be compared with a later contract."""
+        left = ("description", "unit")
+        columns = [{k: v for k, v in asdict(c).items() if k not in left and v is not None and v is not False} for c in self.columns]
+        return json.dumps({"columns": columns, "key": self.key, "partition": self.partition}, separators=(",", ":"))
+
+    @property
+    def reading(self) -> str:
+        """Hash of what the rows of a raw source depend on: a description or a place that changed makes no other rows."""
+        if self.source is None:
+            return ""
+        s = self.source
+        said = json.dumps([s.format, s.options, s.copies, s.editions, [(c.name, c.type) for c in s.fields]], sort_keys=True, default=str)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def changes(self, older: Contract) -> list[Change]:
+        """What differs from the contract that a table was made by, in the order of the columns."""
+        mine, theirs = {c.name: c for c in self.columns}, {c.name: c for c in older.columns}
+        found = [Change("breaking", f"column removed: {name}") for name in theirs if name not in mine]
+        for new in self.columns:
+            old = theirs.get(new.name)
+            if old is None:
+                kind: ChangeKind = "breaking" if new.required else "wider"
+                found.append(Change(kind, f"{'required ' if new.required else ''}column added: {new.name} {new.type}", new))
+            elif _plain(old.type) != _plain(new.type):
+                found.append(Change("breaking", f"type changed: {new.name} {old.type} -> {new.type}", new))
+            else:
+                found += _column_changes(old, new)
         if self.key != older.key:
-            lines.append(f"key changed: {', '.join(older.key)} -> {', '.join(self.key)}")
+            found.append(Change("breaking", f"key changed: {', '.join(older.key) or 'none'} -> {', '.join(self.key) or 'none'}"))
         if self.partition != older.partition:
-            lines.append(f"partition changed: {older.partition} -> {self.partition}")
-        return lines
+            found.append(Change("breaking", f"partition changed: {older.partition or 'none'} -> {self.partition or 'none'}"))
+        return found
+
+
+def of_terms(address: str, terms: str) -> Contract:
+    """The contract that `terms` told of, as far as it is told there."""
+    said: Any = json.loads(terms)
+    columns: list[Column] = []
+    for facts in said["columns"]:
+        facts: dict[str, Any] = {"required": False, "description": "", **facts}
+        if "allowed" in facts:
+            facts["allowed"] = tuple(facts["allowed"])
+        columns.append(Column(**facts))
+    return Contract(address, address, "", "", tuple(columns), tuple(said["key"]), None, said["partition"], None, None)
 
 
 def addresses(zone: str | None = None) -> list[str]:
@@ -189,6 +275,109 @@ def arrow_type(simple: str) -> pa.DataType:
     raise ContractBroken(
         f"physicalType {simple!r} is not one we write", next_step=f"use one of {', '.join(plain)}, array<>, map<,>, struct<name:type>"
     )
+
+
+def simple_type(arrow: pa.DataType) -> str:
+    """The Spark simple type string of an Arrow type: what `arrow_type` takes, and its like in other widths of offsets."""
+    t = pa.types
+    if t.is_list(arrow) or t.is_large_list(arrow) or t.is_list_view(arrow):
+        return f"array<{simple_type(arrow.value_type)}>"
+    if t.is_map(arrow):
+        return f"map<{simple_type(arrow.key_type)},{simple_type(arrow.item_type)}>"
+    if t.is_struct(arrow):
+        return f"struct<{','.join(f'{f.name}:{simple_type(f.type)}' for f in arrow.fields)}>"
+    if t.is_string(arrow) or t.is_large_string(arrow) or t.is_string_view(arrow):
+        return "string"
+    if t.is_binary(arrow) or t.is_large_binary(arrow) or t.is_binary_view(arrow):
+        return "binary"
+    names = {"int32": "int", "int64": "bigint", "int16": "smallint", "bool": "boolean", "date32[day]": "date"}
+    return "timestamp" if t.is_timestamp(arrow) and arrow.tz else names.get(str(arrow), str(arrow))
+
+
+def _plain(simple: str) -> str:
+    return simple.replace(" ", "")
+
+
+def _check(column: Column) -> str:
+    """A range as SQL. NaN is larger than every number in Spark, so that an upper end keeps it out, Infinity too where it is below that."""
+    name = column.name
+    if column.minimum is not None and column.maximum is not None:
+        return f"{name} IS NULL OR {name} BETWEEN {_literal(column, column.minimum)} AND {_literal(column, column.maximum)}"
+    ends = [f"{name} {op} {_literal(column, end)}" for op, end in _ends(column) if end is not None]
+    if column.floating:
+        ends += [f"{name} > CAST('-Infinity' AS DOUBLE)"] if column.minimum is None and column.above is None else []
+        ends += [f"{name} < CAST('Infinity' AS DOUBLE)"] if column.maximum is None and column.below is None else []
+    return f"{name} IS NULL OR ({' AND '.join(ends)})"
+
+
+def _ends(column: Column) -> tuple[tuple[str, Bound | None], ...]:
+    return (">=", column.minimum), (">", column.above), ("<=", column.maximum), ("<", column.below)
+
+
+def _literal(column: Column, end: Bound) -> str:
+    return f"{column.type.upper()} '{end}'" if column.type in _DATED else repr(end)
+
+
+def _column_changes(old: Column, new: Column) -> Iterator[Change]:
+    """Differences of one column that kept its name and type."""
+    name = new.name
+    if old.required != new.required:
+        missing = RowRule("missing", new) if new.required else None
+        yield Change("narrower" if missing else "wider", f"{'may not be null any more' if missing else 'may be null now'}: {name}", new, missing)
+    if (old.allowed and set(old.allowed)) != (new.allowed and set(new.allowed)):
+        gone = sorted(set(old.allowed or ()) - set(new.allowed or ())) if new.allowed is not None else []
+        came = sorted(set(new.allowed or ()) - set(old.allowed or ())) if old.allowed is not None else []
+        fewer = new.allowed is not None and (old.allowed is None or bool(gone))
+        of = ", ".join([*(f"+{v}" for v in came[:5]), *(f"-{v}" for v in gone[:5])]) or f"{', '.join((new.allowed or ('any',))[:5])}"
+        yield Change(*_narrower(fewer), f"allowed values changed: {name} {of}", new, RowRule("not_allowed", new) if fewer else None)
+    if old.span() != new.span():
+        yield Change(
+            *_narrower(fewer := _within(new, old)),
+            f"range changed: {name} {old.span()} -> {new.span()}",
+            new,
+            RowRule("out_of_range", new) if fewer else None,
+        )
+    if old.pattern != new.pattern:
+        fewer = new.pattern is not None
+        yield Change(
+            *_narrower(fewer),
+            f"pattern changed: {name} {old.pattern or 'any'} -> {new.pattern or 'any'}",
+            new,
+            RowRule("wrong_shape", new) if fewer else None,
+        )
+    if (old.shortest, old.longest) != (new.shortest, new.longest):
+        fewer = (new.shortest or 0) > (old.shortest or 0) or (new.longest is not None and (old.longest is None or new.longest < old.longest))
+        told = f"length changed: {name} {old.shortest or 0} to {old.longest or 'any'} -> {new.shortest or 0} to {new.longest or 'any'}"
+        yield Change(*_narrower(fewer), told, new, RowRule("wrong_shape", new) if fewer else None)
+    if old.unique != new.unique:
+        yield Change(*_narrower(new.unique), f"{'must be unique now' if new.unique else 'need not be unique any more'}: {name}", new)
+    if old.classification != new.classification:
+        yield Change("wider", f"classification changed: {name} {old.classification or 'none'} -> {new.classification or 'none'}", new)
+
+
+def _narrower(fewer: bool) -> tuple[ChangeKind]:
+    return ("narrower" if fewer else "wider",)
+
+
+def _within(new: Column, old: Column) -> bool:
+    """Whether the new range leaves out something that the old one held."""
+    if not new.ranged:
+        return False
+    if not old.ranged:
+        return True
+    (low, low_open), (old_low, old_low_open) = _low(new), _low(old)
+    (high, high_open), (old_high, old_high_open) = _high(new), _high(old)
+    below = low is not None and (old_low is None or low > old_low or (low == old_low and low_open and not old_low_open))  # pyright: ignore[reportOperatorIssue]
+    above = high is not None and (old_high is None or high < old_high or (high == old_high and high_open and not old_high_open))  # pyright: ignore[reportOperatorIssue]
+    return below or above
+
+
+def _low(column: Column) -> tuple[Bound | None, bool]:
+    return (column.minimum, False) if column.minimum is not None else (column.above, True)
+
+
+def _high(column: Column) -> tuple[Bound | None, bool]:
+    return (column.maximum, False) if column.maximum is not None else (column.below, True)
 
 
 def _split(inner: str) -> list[str]:
@@ -252,6 +441,8 @@ def _load(address: str, path: Path) -> Contract:
             retention=_retention(document, address, columns),
             properties={k: str(v) for k, v in custom.items()},
             hash=said,
+            freshness=_freshness(document),
+            owner=str((document.get("team") or {}).get("name", "")),
         )
     except KeyError as error:
         raise ContractBroken(f"{path} lacks {error}: it is no ODCS v3.1 contract", next_step="see schemas/silver/ for a whole one") from None
@@ -265,6 +456,17 @@ def _custom(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _column(node: Mapping[str, Any]) -> Column:
     options: Mapping[str, Any] = node.get("logicalTypeOptions") or {}
+    if unread := sorted(options.keys() - _RULED.keys() - _TOLD):
+        raise ValueError(f"{node['name']} has {', '.join(unread)} in its logicalTypeOptions, which nothing would hold")
+    ruled = {name: options[said] for said, name in _RULED.items() if said in options}
+    for name in {"minimum", "maximum", "above", "below"} & ruled.keys():
+        ruled[name] = _bound(node, ruled[name])
+    if {"minimum", "above"} <= ruled.keys() or {"maximum", "below"} <= ruled.keys():
+        raise ValueError(f"{node['name']} has two ends on one side of its range")
+    custom = _custom(node)
+    finite = bool(custom.get("finite", False))
+    if finite and node["physicalType"] not in _FLOATING:
+        raise ValueError(f"{node['name']} is {node['physicalType']}, and finite by that")
     allowed = [
         q["arguments"]["validValues"]
         for q in node.get("quality") or ()
@@ -276,20 +478,36 @@ def _column(node: Mapping[str, Any]) -> Column:
         required=bool(node.get("required", False) or node.get("primaryKey", False)),
         description=str(node.get("description", "")),
         key_position=int(node.get("primaryKeyPosition", 1)) if node.get("primaryKey") else None,
-        unit=_custom(node).get("unit"),
+        unit=custom.get("unit"),
         classification=node.get("classification"),
-        minimum=options.get("minimum"),
-        maximum=options.get("maximum"),
-        pattern=options.get("pattern"),
         allowed=tuple(map(str, allowed[0])) if allowed else None,
+        finite=finite,
+        unique=bool(node.get("unique", False)),
+        **ruled,
     )
+
+
+def _bound(node: Mapping[str, Any], end: Any) -> Bound:
+    """An end of a range in the type of its column: what stands in a CHECK must compare as the value does."""
+    kind, name = node["physicalType"], node["name"]
+    if kind == "date":
+        return end.isoformat() if type(end) is date else date.fromisoformat(str(end)).isoformat()
+    if kind == "timestamp":
+        at = end if isinstance(end, datetime) else datetime.fromisoformat(str(end))
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    if isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end):
+        raise ValueError(f"{name} has a range that ends at {end!r}: write a number")
+    return end
 
 
 def _source(document: Mapping[str, Any], fields: tuple[Column, ...]) -> Source:
     server = document["servers"][0]
     location = server.get("location") or server["path"]
     said = _custom(server)
-    options = said.pop("options", None) or {}
+    options = dict(said.pop("options", None) or {})
+    if "shapes" in options:
+        raise ValueError("shapes is no option of a raw server: the fields of its schema tell them")
+    options["shapes"] = {p["name"]: _shape(p) for p in document["schema"][0]["properties"]}
     copies, editions = said.pop("copies", "read"), said.pop("editions", "replace")
     if said or copies not in ("read", "skip") or editions not in ("replace", "keep"):
         wrong = f"no customProperty {', '.join(said)}" if said else f"copies is {copies!r}, editions is {editions!r}"
@@ -298,22 +516,44 @@ def _source(document: Mapping[str, Any], fields: tuple[Column, ...]) -> Source:
     return Source(address, address.split(".")[1], str(location), str(server["format"]), options, fields, copies, editions)
 
 
+def _shape(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What a raw contract says of a value and of what is nested in it, for the readers of JSON."""
+    shape: dict[str, Any] = {"type": node.get("logicalType"), "required": bool(node.get("required", False))}
+    if node.get("properties"):
+        shape["properties"] = {p["name"]: _shape(p) for p in node["properties"]}
+    if node.get("items"):
+        shape["items"] = _shape(node["items"])
+    return shape
+
+
 def _retention(document: Mapping[str, Any], address: str, columns: Sequence[Column]) -> timedelta | None:
     """How long rows are kept, by their column `at`: of ops and reports only, which nobody makes again."""
+    kept = _promised(document, "retention")
+    # Rows of data that went would come back with the next rebuild from their raw files: no promise is better than that one.
+    if kept is not None and (not address.startswith(("ops.", "reports.")) or "at" not in {c.name for c in columns}):
+        raise ContractBroken(
+            f"{address} promises a retention that nothing carries out: upkeep lets rows of ops and reports go, by their column `at`",
+            next_step=f"take `retention` out of slaProperties in schemas/{address.replace('.', '/')}.yaml",
+        )
+    return kept
+
+
+def _freshness(document: Mapping[str, Any]) -> timedelta | None:
+    """How old the newest commit of a table may be: `freshness`, or `latency` as ODCS's periodic table calls it."""
+    found = _promised(document, "freshness")
+    return _promised(document, "latency") if found is None else found
+
+
+def _promised(document: Mapping[str, Any], name: str) -> timedelta | None:
+    """A time that slaProperties promise."""
+    day = {"d": 24, "m": 720, "y": 8760}
+    hours = {"h": 1, "hour": 1, "hours": 1, **day, "day": 24, "days": 24, "month": 720, "months": 720, "yr": 8760, "year": 8760, "years": 8760}
     for sla in document.get("slaProperties") or ():
-        if sla["property"] == "retention":
-            days = {"d": 1, "day": 1, "days": 1, "m": 30, "month": 30, "months": 30, "y": 365, "yr": 365, "year": 365, "years": 365}
+        if sla["property"] == name:
             unit = sla.get("unit", "d")
-            if unit not in days:
-                raise ValueError(f"retention in {unit!r}, known units are {', '.join(days)}")
-            kept = timedelta(days=int(sla["value"]) * days[unit])
-            # Rows of data that went would come back with the next rebuild from their raw files: no promise is better than that one.
-            if not address.startswith(("ops.", "reports.")) or "at" not in {c.name for c in columns}:
-                raise ContractBroken(
-                    f"{address} promises a retention that nothing carries out: upkeep lets rows of ops and reports go, by their column `at`",
-                    next_step=f"take `retention` out of slaProperties in schemas/{address.replace('.', '/')}.yaml",
-                )
-            return kept
+            if unit not in hours:
+                raise ValueError(f"{name} in {unit!r}, known units are {', '.join(hours)}")
+            return timedelta(hours=int(sla["value"]) * hours[unit])
     return None
 
 

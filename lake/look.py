@@ -77,8 +77,17 @@ def describe(store: Store, address: str, rows: int = 5) -> list[RenderableType]:
     found = ops.events(store, address)
     last = next((e for e in reversed(found) if e.status in ("published", "restored")), None)
     age = f", last published {last.at:%Y-%m-%d %H:%M} UTC by run {last.run}" if last else ""
+    promised, old = contract.freshness, ops.now() - last.at if last else None
+    late = f"older than the {promised} that its contract promises" if promised and old and old > promised else ""
     size = sum(f.size for f in snapshot.files) / 1e6
     parts.append(Text(f"version {snapshot.version}, {snapshot.rows:,} rows in {len(snapshot.files)} files, {size:.1f} MB{age}"))
+    if contract.owner or promised:
+        parts.append(Text(f"owner: {contract.owner or 'nobody'}" + (f", at most {promised} old" if promised else "")))
+    if late:
+        parts.append(Text(late, style="yellow"))
+    waits = [f"{c.what} ({'with the next run' if c.kind == 'wider' else 'lake contract migrate ' + address})" for c in table.changes() or ()]
+    if waits:
+        parts.append(Text(f"its contract has changed: {'; '.join(waits)}", style="yellow"))
     if found and found[-1].status in ("refused", "failed"):
         parts.append(Text(f"run {found[-1].run} {found[-1].status}: {found[-1].message}", style="red"))
     parts.append(_columns(contract))
@@ -220,7 +229,8 @@ def _columns(contract: Contract) -> RichTable:
     for name in ("name", "type", "meaning"):
         table.add_column(name)
     for c in contract.columns:
-        marks = [f"key {c.key_position}" if c.key_position else "", c.unit or "", f"[{c.classification}]" if c.classification else ""]
+        marks = [f"key {c.key_position}" if c.key_position else "", "unique" if c.unique else "", c.unit or ""]
+        marks += [f"in {c.span()}" if c.ranged else "", f"[{c.classification}]" if c.classification else ""]
         table.add_row(c.name, c.type + ("" if c.required else " ?"), Text(" ".join([c.description, *filter(None, marks)])))
     return table
 

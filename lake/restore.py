@@ -46,7 +46,7 @@ def restore(lake: Lake, address: str, to: int) -> str:
     spark = lake.spark()
     transaction = table.begin(spark)
     try:
-        staged = table.stage(transaction, table.shaped(table.read(spark, to)))
+        staged = table.stage(transaction, table.shaped(table.read(spark, to), older=True))
     except (PySparkException, Py4JJavaError) as error:
         first = str(error).strip().splitlines()[0]
         raise SourceMissing(f"{address} version {to} can't be put back: {first[:300]}", next_step=f"lake rebuild {address}") from error

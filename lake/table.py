@@ -11,16 +11,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from lake.contract import Contract
+from lake.contract import Change, Contract, of_terms, simple_type
+from lake.contract import Column as Declared
 from lake.errors import Busy, ContractBroken, SourceMissing
 
 if TYPE_CHECKING:
@@ -186,25 +187,24 @@ class Table:
         """The highest run number whose commit is in the table; 0 when there is none."""
         return (self.delta().transaction_version(self.address) or 0) if self.exists() else 0
 
-    def differs(self) -> list[str]:
-        """Where the table is not as its contract says, a line each: the contract has changed since the table was made."""
+    def changes(self) -> list[Change] | None:
+        """What its contract says otherwise than the one that it was made by, empty where only words have changed; None where it is the same one."""
         delta = self.delta()
         metadata = delta.metadata()
         have = dict(metadata.configuration or {})
         if have.get("lake.contract") == self.contract.hash:
-            return []
-        wanted = {f.name: f for f in Schema.from_arrow(self.contract.schema).fields}
-        found = {f.name: f for f in delta.schema().fields}
-        lines = [f"column {n} is not in the table" for n in wanted.keys() - found.keys()]
-        lines += [f"column {n} is in the table only" for n in found.keys() - wanted.keys()]
-        both = [(f, found[n]) for n, f in wanted.items() if n in found]
-        lines += [f"column {f.name}: another type or 'required'" for f, old in both if (f.type, f.nullable) != (old.type, old.nullable)]
-        if metadata.partition_columns != ([self.contract.partition] if self.contract.partition else []):
-            lines.append(f"partition: {', '.join(metadata.partition_columns) or 'none'}, contract {self.contract.partition or 'none'}")
-        facts = {k.lower(): v for k, v in self._properties().items() if k.startswith(_FROM_CONTRACT)}
-        stands = {k.lower(): v for k, v in have.items() if k.startswith(_FROM_CONTRACT)}
-        lines += [f"{k.removeprefix('delta.')} has changed" for k in facts.keys() | stands.keys() if facts.get(k) != stands.get(k)]
-        return sorted(lines)
+            return None
+        terms = have.get("lake.terms")
+        kept = of_terms(self.address, terms) if terms else self.contract
+        # The table's own columns, types and partition are the truth; what its rows obeyed beside these stands in its terms only.
+        ruled = {c.name: c for c in kept.columns}
+        columns: list[Declared] = []
+        for f in pa.schema(delta.schema().to_arrow()):
+            plain = Declared(f.name, simple_type(f.type), not f.nullable, "")
+            columns.append(replace(ruled.get(f.name, plain), type=plain.type, required=plain.required))
+        partition = next(iter(metadata.partition_columns), None)
+        found = self.contract.changes(replace(kept, columns=tuple(columns), partition=partition))
+        return found if terms else [*found, Change("narrower", "the rules of the contract that it was made by are not known")]
 
     def snapshot(self, version: int | None = None) -> Manifest:
         """The pin of a version: its active files in path order.
@@ -292,10 +292,11 @@ class Table:
         public = ",".join(
             c.name for c in self.contract.columns if c.classification is None and c.type in _WITH_STATISTICS and c.name != self.contract.partition
         )
-        return {**PROPERTIES, **checks, "delta.dataSkippingStatsColumns": public, "lake.contract": self.contract.hash}
+        ours = {"lake.contract": self.contract.hash, "lake.terms": self.contract.terms()}
+        return {**PROPERTIES, **checks, "delta.dataSkippingStatsColumns": public, **ours}
 
-    def shaped(self, rows: DataFrame) -> DataFrame:
-        """The rows with exactly the contract's columns, in its order and types.
+    def shaped(self, rows: DataFrame, *, older: bool = False) -> DataFrame:
+        """The rows with exactly the contract's columns, in its order and types; rows of the table that are `older` than a column have null in it.
 
         Raises:
             ContractBroken: a column is missing, too many, or of another type: nothing is cast in silence.
@@ -303,6 +304,11 @@ class Table:
         from pyspark.sql import functions as F
 
         want = {c.name: c.type for c in self.contract.columns}
+        if older:
+            names = set(rows.columns)
+            rows = rows.select(
+                "*", *[F.lit(None).cast(c.type).alias(c.name) for c in self.contract.columns if not c.required and c.name not in names]
+            )
         have = {f.name: f.dataType.simpleString() for f in rows.schema.fields}
         wrong = [f"column missing: {n} {t}" for n, t in want.items() if n not in have]
         wrong += [f"column not in the contract: {n} {t}" for n, t in have.items() if n not in want]
@@ -314,10 +320,11 @@ class Table:
             )
         return rows.select(*[F.col(c.name) for c in self.contract.columns])
 
-    def begin(self, spark: SparkSession, *, reshape: bool = False) -> Transaction:
+    def begin(self, spark: SparkSession, *, reshape: bool = False, rows_stay: bool = False) -> Transaction:
         """A Delta transaction on the newest version; staging and publishing happen in it.
 
-        `reshape` gives the table the columns, partition and CHECKs of its contract in the same commit, which must replace all rows.
+        `reshape` gives the table the columns, partition and CHECKs of its contract in the same commit, which must replace all rows; where
+        they stay, it is the caller who knows that each of them obeys: none of `changes()` breaks, and none was narrower.
         """
         jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
         none = jvm.scala.Option.empty()
@@ -327,7 +334,8 @@ class Table:
         # As txnVersion() does: a race for the same number is then refused. Its answer comes from three Spark jobs (1.1 s of a small run, two cores).
         transaction.readTxn().addOne(self.address)
         if reshape:
-            transaction.updateMetadataForTableOverwrite(self._metadata(jvm, transaction.metadata()))
+            metadata = self._metadata(jvm, transaction.metadata())
+            transaction.updateMetadata(metadata, False) if rows_stay else transaction.updateMetadataForTableOverwrite(metadata)
         before = self.delta(int(transaction.snapshot().version()))
         return Transaction(transaction, before, before.transaction_version(self.address) or 0)
 
@@ -378,16 +386,11 @@ class Table:
         Raises:
             Busy: another driver wrote the same rows or the same run at the same time.
         """
-        from delta import exceptions as conflicts  # importing it teaches py4j to raise them
-
         staged = list(staged)
         transaction = staged[0].transaction
         jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
         if transaction.last_run >= run:
             return transaction.version
-        # A write, as Spark's own writers say it: after a "manual update" Delta computes the table's state anew, 1.3 s of a small run.
-        mode = jvm.org.apache.spark.sql.SaveMode.valueOf("Append" if replace is None else "Overwrite")
-        operation = getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")(mode, *[jvm.scala.Option.empty()] * 8)
         now = int(time.time() * 1000)
         actions = jvm.java.util.ArrayList()
         actions.add(jvm.org.apache.spark.sql.delta.actions.SetTransaction(self.address, run, jvm.scala.Option.apply(now)))
@@ -398,6 +401,24 @@ class Table:
             transaction.jvm.readWholeTable()  # whoever adds or removes rows meanwhile conflicts with us
             for action in self._removed(jvm, transaction, replace, now):
                 actions.add(action)
+        return self._committed(jvm, transaction, actions, "Append" if replace is None else "Overwrite")
+
+    def conform(self, spark: SparkSession, transaction: Transaction) -> int:
+        """Commit what `begin(reshape=True, rows_stay=True)` gave the table, and no rows: it is as its contract says. Returns the version.
+
+        Raises:
+            Busy: another driver wrote at the same time: what it wrote was not asked.
+        """
+        jvm: Any = spark._jvm  # pyright: ignore[reportPrivateUsage]
+        transaction.jvm.readWholeTable()
+        return self._committed(jvm, transaction, jvm.java.util.ArrayList(), "Append")
+
+    def _committed(self, jvm: Any, transaction: Transaction, actions: Any, mode: str) -> int:
+        from delta import exceptions as conflicts  # importing it teaches py4j to raise them
+
+        # A write, as Spark's own writers say it: after a "manual update" Delta computes the table's state anew, 1.3 s of a small run.
+        save = jvm.org.apache.spark.sql.SaveMode.valueOf(mode)
+        operation = getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$Write")(save, *[jvm.scala.Option.empty()] * 8)
         try:
             sequence = jvm.scala.jdk.javaapi.CollectionConverters.asScala(actions).toSeq()
             return int(transaction.jvm.commit(sequence, operation))

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 from typing import Any, cast
 
 from pyspark.sql import Column, DataFrame
@@ -72,7 +72,7 @@ class Repeated:
 
     name: str  # the reason that a row carries
     columns: tuple[str, ...]
-    rule: Rule | None
+    rule: Rule | None  # None: the contract says it
     rows: int  # that share them
 
 
@@ -118,14 +118,12 @@ class Gate:
         rows) are the values themselves counted.
         """
         asked: list[tuple[str, tuple[str, ...], Rule | None]] = []
-        if self.contract.key:
-            asked.append((_of_key(self.contract), self.contract.key, None))
+        asked += [(_unique(columns), columns, None) for columns in self.contract.uniques()]
         asked += [(r.name, r.columns, r) for r in self.suite.rules if _counted(r)]
         found: list[Repeated] = []
         for name, columns, rule in asked if rows else ():
-            some = reduce(and_, [F.col(c).isNotNull() for c in columns])
-            hashed = kept.select(F.when(some, F.xxhash64(*columns)).alias("key"))
-            if hashed.where("key is not null").distinct().count() == rows:
+            hashed = kept.where(_compared(columns)).select(F.xxhash64(*columns, *[F.col(c).isNull() for c in columns]).alias("hash"))
+            if not hashed.groupBy("hash").count().where("count > 1").limit(1).count():
                 continue
             shared = _shared(kept, columns).agg(F.sum("count")).collect()[0][0]
             if shared:
@@ -199,8 +197,7 @@ class Gate:
 
     def _set_aside(self, rows: int) -> list[tuple[str, tuple[str, ...], Severity]]:
         """What rows must not share, or they are set aside: reason, columns and severity."""
-        key: list[tuple[str, tuple[str, ...], Severity]] = [(_of_key(self.contract), self.contract.key, "critical")]
-        key = key if self.contract.key and rows else []
+        key: list[tuple[str, tuple[str, ...], Severity]] = [(_unique(columns), columns, "critical") for columns in self.contract.uniques() if rows]
         return key + [(r.name, r.columns, r.severity) for r in self.suite.rules if r.kind == "unique" and r.on_fail == "quarantine" and rows]
 
     def _share(self, kept: int, rejected: int) -> Check:
@@ -251,9 +248,13 @@ def ready() -> None:
 
 
 def _shared(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """Values of these columns that several rows have, with their number; rows that have none are not compared, as in GX."""
-    some = reduce(lambda a, b: a | b, [F.col(c).isNotNull() for c in columns])
-    return rows.where(some).groupBy(*columns).count().where("count > 1")
+    """Values of these columns that several rows have, with their number."""
+    return rows.where(_compared(columns)).groupBy(*columns).count().where("count > 1")
+
+
+def _compared(columns: Sequence[str]) -> Column:
+    """Whether a row has any of these values; one that has none equals no other, as in GX."""
+    return reduce(or_, [F.col(c).isNotNull() for c in columns])
 
 
 def _broken_rule(rule: Rule, how: str, why: str) -> ContractBroken:
@@ -263,8 +264,9 @@ def _broken_rule(rule: Rule, how: str, why: str) -> ContractBroken:
     return ContractBroken(f"{rule.place}: the rule {rule.type} {how}: {told[:500]}", next_step="mend it there")
 
 
-def _of_key(contract: Contract) -> str:
-    return f"not_unique:{','.join(contract.key)}"
+def _unique(columns: Sequence[str]) -> str:
+    """The reason of rows that share what the contract says is unique."""
+    return f"not_unique:{','.join(columns)}"
 
 
 def _counted(rule: Rule) -> bool:
@@ -286,8 +288,12 @@ def _row_check(rule: RowRule, rows: int, number: int, examples: Sequence[str]) -
     asked = {
         "missing": "required",
         "not_allowed": f"one of {', '.join(column.allowed or ())}",
-        "out_of_range": f"{'' if column.minimum is None else column.minimum} .. {'' if column.maximum is None else column.maximum}",
-        "wrong_shape": str(column.pattern),
+        "out_of_range": column.span(),
+        "wrong_shape": ", ".join(
+            f"{name} {said}"
+            for name, said in (("pattern", column.pattern), ("at least", column.shortest), ("at most", column.longest))
+            if said is not None
+        ),
     }[rule.kind]
     return Check(
         rule.kind, column.name, "critical", not number, f"{number} of {rows} unexpected", asked[:2000], number,

@@ -10,7 +10,8 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lake.contract import Contract, RowRule
+from lake.contract import Bound, Contract, RowRule
+from lake.contract import Column as Ruled
 
 REASONS = "_reasons"
 BROKEN = "_broken"
@@ -91,13 +92,31 @@ def broken(rule: RowRule) -> Column:
     if rule.kind == "not_allowed":
         wrong = ~value.isin(*(column.allowed or ()))
     elif rule.kind == "wrong_shape":
-        wrong = ~value.rlike(rf"\A(?:{column.pattern})\z")  # `$` would let a line end at the end pass
+        wrong = F.lit(False)
+        if column.pattern is not None:
+            wrong = wrong | ~value.rlike(rf"\A(?:{column.pattern})\z")  # `$` would let a line end at the end pass
+        if column.shortest is not None:
+            wrong = wrong | (_length(column) < column.shortest)
+        if column.longest is not None:
+            wrong = wrong | (_length(column) > column.longest)
     else:
         wrong = F.lit(False)
         if column.minimum is not None:
-            wrong = wrong | (value < F.lit(column.minimum))
+            wrong = wrong | (value < _end(column, column.minimum))
+        if column.above is not None:
+            wrong = wrong | (value <= _end(column, column.above))
         if column.maximum is not None:
-            wrong = wrong | (value > F.lit(column.maximum))  # NaN is larger than every number in Spark
-        if column.type in ("double", "float"):
-            wrong = wrong | F.isnan(value)
+            wrong = wrong | (value > _end(column, column.maximum))  # NaN is larger than every number in Spark
+        if column.below is not None:
+            wrong = wrong | (value >= _end(column, column.below))
+        if column.floating:  # a range that is open to one side does not hold Infinity
+            wrong = wrong | F.isnan(value) | (F.abs(value) == F.lit(float("inf")))
     return F.coalesce(wrong, F.lit(False))
+
+
+def _end(column: Ruled, end: Bound) -> Column:
+    return F.lit(end).cast(column.type) if column.type in ("date", "timestamp") else F.lit(end)
+
+
+def _length(column: Ruled) -> Column:
+    return F.size(column.name) if column.type.startswith("array") else F.char_length(column.name)

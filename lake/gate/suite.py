@@ -71,6 +71,10 @@ def written(address: str) -> Suite:
     return _load(address, path, path.stat().st_mtime_ns, Contract.load(address).hash)
 
 
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float)
+
+
 def load_own() -> None:
     """Import the project's own expectation classes, of expectations/*.py: each registers itself with GX by its name.
 
@@ -160,8 +164,8 @@ def _in_contract(type_: str, kwargs: Mapping[str, Any], columns: tuple[str, ...]
         return "which columns there are"
     if type_ in ("expect_column_values_to_be_of_type", "expect_column_values_to_be_in_type_list"):
         return "of what type they are"
-    if type_ in ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique") and sorted(columns) == sorted(contract.key):
-        return f"key {', '.join(contract.key)}"
+    if type_ in ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"):
+        return next((f"unique: {', '.join(said)}" for said in contract.uniques() if sorted(said) == sorted(columns)), "")
     if column is None:
         return ""
     if type_ == "expect_column_values_to_not_be_null" and column.required:
@@ -172,8 +176,8 @@ def _in_contract(type_: str, kwargs: Mapping[str, Any], columns: tuple[str, ...]
         return f"the pattern of {column.name}"
     if type_ == "expect_column_values_to_be_between" and not (kwargs.get("strict_min") or kwargs.get("strict_max")):
         low, high = kwargs.get("min_value"), kwargs.get("max_value")
-        below = low is None or (column.minimum is not None and not isinstance(low, str | dict) and low <= column.minimum)
-        above = high is None or (column.maximum is not None and not isinstance(high, str | dict) and high >= column.maximum)
+        below = low is None or (_is_number(low) and isinstance(column.minimum, int | float) and low <= column.minimum)
+        above = high is None or (_is_number(high) and isinstance(column.maximum, int | float) and high >= column.maximum)
         return f"the range of {column.name}" if below and above else ""
     return ""
 

@@ -81,9 +81,14 @@ def run_row(step: Step, lake: Lake, intent: Intent, status: str, began: float, o
 
 
 def contract_hash(contract: Contract, reads: Sequence[str]) -> str:
-    """Hash of what a job's rows obey: its output's contract, and those of its raw sources, where zone, marks and patterns stand."""
-    raw = [Contract.load(address).hash for address in reads if address.startswith("raw.")]
-    return hashlib.sha256(" ".join([contract.hash, *raw]).encode()).hexdigest()[:16] if raw else contract.hash
+    """Hash of what a job's rows obey: its output's contract and, behind a +, that by which its raw sources are read: zone, marks, patterns."""
+    raw = [Contract.load(address).reading for address in reads if address.startswith("raw.")]
+    return f"{contract.hash}+{hashlib.sha256(' '.join(raw).encode()).hexdigest()[:16]}" if raw else contract.hash
+
+
+def read_by(told: str) -> str:
+    """That part of a `contract_hash` by which raw sources are read; empty where there are none."""
+    return told.partition("+")[2]
 
 
 def _contract_of(step: Step) -> str:

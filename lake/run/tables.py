@@ -34,8 +34,9 @@ from lake.errors import BatchRefused, Busy, ContractBroken, FileChanged, LakeErr
 from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
-from lake.run.record import Again, Intent, Outcome, contract_hash, run_row, taken_of
+from lake.run.record import Again, Intent, Outcome, contract_hash, read_by, run_row, taken_of
 from lake.settings import reached
+from lake.sources.drift import told_of
 from lake.sources.files import FileEdition, Mark, cut, discover
 from lake.table import ALL, Changes, Replaced, Staged, Table, Transaction
 
@@ -176,13 +177,14 @@ class TableRun:
         if group := self.contract.properties.get("rowsPerGroup"):
             spark.conf.set("parquet.block.row.count.limit", group)
         self.table.create(spark)
-        differs = self.table.differs()
-        if differs and not intent.full and self.job.grain != "whole":
+        changes = self.table.changes()
+        whole_again = intent.full or self.job.grain == "whole"
+        if not whole_again and (refused := [c.what for c in changes or () if c.kind != "wider"]):
             raise ContractBroken(
-                f"{self.job.writes}: the contract has changed since the table was made: {'; '.join(differs)}",
-                next_step=f"lake rebuild {self.job.writes} --downstream",
+                f"{self.job.writes}: the contract has changed since the table was made, and its rows stand against it: {'; '.join(refused)}",
+                next_step=f"lake contract migrate {self.job.writes}   # what it can do without a rebuild, and what it can't",
             )
-        transaction = self.table.begin(spark, reshape=bool(differs))
+        transaction = self.table.begin(spark, reshape=changes is not None, rows_stay=not whole_again)
         if transaction.last_run >= intent.run:
             raise Busy(
                 f"{self.job.writes}: another driver committed run {intent.run} meanwhile",
@@ -192,16 +194,21 @@ class TableRun:
         if built is None:
             self._event(intent, "nothing")
             return Outcome(self.job.writes, "nothing", run=intent.run, message="the inputs have new versions, but the same rows")
-        staged, figures = self._gated(spark, intent, transaction, built)
+        try:
+            staged, figures = self._gated(spark, intent, transaction, built)
+        except BatchRefused as refused:  # a drift is why, as likely as not
+            raise BatchRefused("; ".join([refused.what, *self._drifted(intent, built)]), next_step=refused.next_step) from None
+        figures = replace(figures, message="; ".join([*filter(None, [figures.message]), *self._drifted(intent, built)]))
         parts = [staged]
         carried = built.carried(spark, self.table, transaction)
         if carried is not None:
-            parts.append(self.table.stage(transaction, self.table.shaped(carried)))
+            parts.append(self.table.stage(transaction, self.table.shaped(carried, older=True)))
         reached(f"staged:{self.job.writes}")
         version = self.table.publish(spark, parts, intent.run, replace=built.replace)
         reached(f"committed:{self.job.writes}")
         whole = replace(intent, full=built.replace == ALL)
-        return self._record(whole, version, staged.rows, figures, stale if not whole.full else "")
+        applied = f"contract applied: {'; '.join(c.what for c in changes)}" if changes and not whole.full else ""
+        return self._record(whole, version, staged.rows, figures, "; ".join(filter(None, (applied, stale))) if not whole.full else "")
 
     # -- what is new -----------------------------------------------------------------------------------------------
 
@@ -222,7 +229,9 @@ class TableRun:
             found = discover(self.lake.store, source, known, self._say, again)
             for path in sorted(again - {f.path for f in found}):
                 self._say(f"{path} is gone: its rows stay as they are")
-            return found if placed else [f._replace(head=None, begins=None) for f in found]
+            if placed and (not any(f.head is not None for f in found) or self._read_alike(standing)):
+                return found
+            return [f._replace(head=None, begins=None) for f in found]  # read as a whole
         if source.editions == "keep" and (older := [f.path for f in (*known.values(), *discover(self.lake.store, source, known)) if f.base > 1]):
             raise SourceMissing(
                 f"{self.job.writes} keeps rows whose content is gone from {source.location} ({', '.join(older[:3])} ...): a rebuild would lose them",
@@ -236,6 +245,12 @@ class TableRun:
                 next_step="land them again, or keep the table as it is; a file that changed just now is there at the next try",
             )
         return [f._replace(edition=known[f.path].edition + (known[f.path].sha256 != f.sha256)) if f.path in known else f for f in found]
+
+    def _read_alike(self, standing: ops.Standing) -> bool:
+        """Whether all rows that may stand were read by the raw contract as it is now: a file's columns may lie otherwise by an older one."""
+        since = standing.made.run if standing.made is not None else 0
+        before = [e for e in ops.events(self.lake.store, self.job.writes) if e.run >= since and e.status in ("published", "restored")]
+        return {read_by(e.contract) for e in before} <= {read_by(contract_hash(self.contract, self.job.reads))}
 
     def _say(self, line: str) -> None:
         self.lake.say(self.job.writes, line)
@@ -279,9 +294,14 @@ class TableRun:
     def _stale(self, standing: ops.Standing) -> str:
         if standing.made is not None and standing.made.code != self.step.code:
             return f"rows stand as older code made them; lake rebuild {self.job.writes}"
-        if standing.made is not None and standing.made.contract != contract_hash(self.contract, self.job.reads):
+        now = contract_hash(self.contract, self.job.reads)
+        if standing.made is None or standing.made.contract == now:
+            return ""
+        if read_by(standing.made.contract) != read_by(now):
             return f"rows stand as an older contract had them; lake rebuild {self.job.writes}"
-        return ""
+        # An addition or a wider rule leaves the rows that stand as they are; all else waits for a person.
+        waits = [c.what for c in self.table.changes() or () if c.kind != "wider"] if self.table.exists() and self.job.grain != "whole" else []
+        return f"rows stand as an older contract had them ({'; '.join(waits)}); lake contract migrate {self.job.writes}" if waits else ""
 
     # -- building --------------------------------------------------------------------------------------------------
 
@@ -494,6 +514,14 @@ class TableRun:
                 if len(examples.setdefault(reason, [])) < _TOLD_KEYS:
                     examples[reason].append(f"{named} = {row['row_id']}")
         return staged, figures, _Away(number, by_reason, examples)
+
+    def _drifted(self, intent: Intent, built: _Built) -> list[str]:
+        """Write what the readers noted of columns that are not as the raw contract has them into ops.checks; a warning each."""
+        notes: dict[str, Sequence[str]] = {path: given.notes for path, given in built.counts.value.items()} if built.counts is not None else {}
+        told = [said for address in self.raw for said in told_of(address, Contract.load(address).source, notes)]
+        mine = {"address": self.job.writes, "run": intent.run, "at": ops.now(), "rule": "drift", "severity": "warning", "success": False}
+        ops.append(self.lake.store, "checks", [mine | said for said in told])
+        return [f"warning: {said['message']}" for said in told]
 
     def _must_reconcile(self, good: int, rows: int) -> None:
         if good != rows:

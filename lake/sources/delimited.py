@@ -10,8 +10,9 @@ Options of the raw contract:
     header     true (default): the first row holds the names of the contract's fields; a list: it holds exactly these
                names (where the file calls its columns otherwise, or names fewer than it has); false: there is none.
                Anything else there (a column more or less, in another order or case, twice, a blank line) sets the whole
-               file aside: one reject, `header`, and no value in a wrong column. A row further down that is the header once
-               more (files were put together) is a reject, `header_again`.
+               file aside: one reject, `header`, and no value in a wrong column. lake/sources/drift.py has the options by
+               which some of that is let in: then each column is read by its name. A row that is the header once more (files
+               were put together), or the first one where there is to be none, is a reject, `header_again`.
     trailing   number of empty cells that end every row, header included; default 0.
     encoding   default utf-8; bytes that are not: `encoding`, and the bytes are kept.
     longest    bytes of one record; default 16 MiB. A longer one is a reject, `too_long`, its first bytes are kept.
@@ -27,7 +28,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
@@ -36,6 +37,7 @@ import pyarrow.compute
 import pyarrow.csv as pa_csv
 
 from lake.errors import ContractBroken
+from lake.sources.drift import NOTES, OPTIONS, Drift, laid_out, rest_of, set_aside
 from lake.sources.records import (
     BOM,
     FEWEST,
@@ -80,7 +82,7 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
 
     A file's path tells nothing of its rows in this format.
     """
-    return _rows(stream, _Form.of(options, fields), _At(top=not resumed))
+    return _rows(stream, _At(form=_Form.of(options, fields), top=not resumed))
 
 
 def blocks(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "", *, resumed: bool = False) -> Iterator[Row | Block]:
@@ -89,44 +91,87 @@ def blocks(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], 
     Arrow's reader gets blocks of lines whose quotes stand around whole cells only, the csv module all others; what either
     can't tell for certain (another number of cells, blanks only, an open quote, wrong bytes) is read by `rows`.
     """
-    form, at, ahead, small = _Form.of(options, fields), _At(top=not resumed), Ahead(stream), 0
+    at, ahead, small = _At(form=_Form.of(options, fields), top=not resumed), Ahead(stream), 0
 
     def plain(taken: bytes) -> Block | None:
         nonlocal small
         offset = ahead.position - len(taken)
-        block = None if small else _by_arrow(taken, form, at, offset)
+        block = None if small else _by_arrow(taken, at.form, at, offset)
         if block is None:
             small = small - 1 if small else LARGE // SMALL
-            block = _by_csv(taken, form, at, offset)
+            block = _by_csv(taken, at.form, at, offset)
         return block
 
     def may() -> bool:
-        headed = at.top and form.header is not None  # nothing is read behind a wrong header
-        return form.by_blocks and not at.waiting and not headed
+        headed = at.top and at.form.header is not None  # nothing is read behind a wrong header
+        return at.form.by_blocks and not at.waiting and not headed
 
-    return row_by_row_or_block(ahead, at, lambda: _rows(ahead, form, at), plain, lambda: SMALL if small else LARGE, may)
+    return row_by_row_or_block(ahead, at, lambda: _rows(ahead, at), plain, lambda: SMALL if small else LARGE, may)
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """The options, checked."""
+    """The options, checked; and how the columns of one file lie, where that is not as the contract has them."""
 
     delimiter: str
     quote: str | None
-    header: list[str] | None
+    header: list[str] | None  # with its empty cells at the end
     encoding: str
-    width: int
+    width: int  # cells of a row, those at the end apart
     trailing: int
     limit: int
+    drift: Drift
+    rest_at: int | None  # the field that gets columns without a field
+    places: tuple[int, ...] | None = None  # of each field among the cells, -1: it has none; None: they are the fields
+    extras: tuple[tuple[str, int], ...] = ()  # columns that go to the rest
 
     @classmethod
     def of(cls, options: Mapping[str, Any], fields: Sequence[str]) -> _Form:
-        check_options(options, ("delimiter", "quote", "header", "trailing"), "format delimited")
+        check_options(options, ("delimiter", "quote", "header", "trailing", "order", *OPTIONS), "format delimited")
         delimiter = _character(options.get("delimiter", ","), "delimiter")
         quote = None if options.get("quote", '"') is None else _character(options.get("quote", '"'), "quote")
-        trailing = int(options.get("trailing", 0))
-        header = _header(options.get("header", True), fields, trailing)
-        return cls(delimiter, quote, header, str(options.get("encoding", "utf-8")), len(fields), trailing, longest(options))
+        trailing, drift = int(options.get("trailing", 0)), Drift.of(options, fields, "format delimited")
+        header = _header(options.get("header", True), drift.fields, trailing)
+        if not drift.strict and (header is None or len(header) != len(drift.fields) + trailing):
+            raise ContractBroken(
+                "format delimited: unknown, absent, order and aliases are about names, and the header does not name each field",
+                next_step="header: true, or a list of as many names as there are fields; else leave these options out",
+            )
+        rest_at = None if drift.rest is None else fields.index(drift.rest)
+        form = cls(delimiter, quote, header, str(options.get("encoding", "utf-8")), len(drift.fields), trailing, longest(options), drift, rest_at)
+        return form if rest_at is None else form.laid(range(len(drift.fields)))
+
+    def laid(self, places: Sequence[int], **changes: Any) -> _Form:
+        """The same with fields elsewhere; `places` leave the rest out."""
+        every = list(places)
+        if self.rest_at is not None:
+            every.insert(self.rest_at, -1)
+        return replace(self, places=tuple(every), **changes)
+
+    def of_file(self, cells: Sequence[str]) -> tuple[_Form | None, tuple[str, ...]]:
+        """How the columns of a file lie by another header than the contract's (None: it is set aside), and the notes on that."""
+        header = (self.header or [])[: self.width]
+        names, ends = (cells[: -self.trailing], cells[-self.trailing :]) if self.trailing else (cells, ())
+        layout = None if self.drift.strict or any(ends) else laid_out(names, header, self.drift)
+        if layout is None:
+            return None, (set_aside(names, header),)
+        extras = layout.extras if self.rest_at is not None else ()
+        return self.laid(layout.places, header=list(cells), width=len(names), extras=extras), layout.notes
+
+    def values(self, cells: Sequence[str]) -> tuple[str | None, ...]:
+        """The fields of a row."""
+        if self.places is None:
+            return tuple(cells[: self.width])
+        found = [cells[place] if place >= 0 else None for place in self.places]
+        if self.extras and self.rest_at is not None:
+            found[self.rest_at] = rest_of(self.extras, cells)
+        return tuple(found)
+
+    def columns(self, cells: Sequence[pa.Array]) -> list[pa.Array]:
+        """The fields of a block."""
+        if self.places is None:
+            return list(cells[: self.width])
+        return [cells[place] if place >= 0 else pa.nulls(len(cells[0]), pa.string()) for place in self.places]
 
     @property
     def wanted(self) -> int:
@@ -141,24 +186,39 @@ class _Form:
     @property
     def by_blocks(self) -> bool:
         """Whether blocks of lines may be read at once. A delimiter that is blank or a quote is for the slow way."""
-        return is_by_the_byte(self.encoding) and self.delimiter != self.quote and self.delimiter not in "\0 " and self.quote not in ("\0", " ", "\t")
+        return (
+            not self.extras
+            and is_by_the_byte(self.encoding)
+            and self.delimiter != self.quote
+            and self.delimiter not in "\0 "
+            and self.quote not in ("\0", " ", "\t")
+        )
 
 
 @dataclass(slots=True)
 class _At(At):
-    """And whether a header is to come, and lines that a look-ahead took in vain."""
+    """And whether a header is to come, how the columns of this file lie, and lines that a look-ahead took in vain."""
 
+    form: _Form = field(kw_only=True)
     waiting: deque[Line] = field(default_factory=deque[Line])
     top: bool = True
 
 
-def _rows(stream: BinaryIO | Ahead, form: _Form, at: _At) -> Iterator[Row]:
-    width, wanted, header = form.width, form.wanted, form.header
-    nothing: tuple[str | None, ...] = (None,) * width
-    for line, offset, length, count, cells, problem, raw in _cells(stream, form, at):
+def _rows(stream: BinaryIO | Ahead, at: _At) -> Iterator[Row]:
+    form = at.form
+    nothing: tuple[str | None, ...] = (None,) * (len(form.places) if form.places is not None else form.width)
+    header, width, wanted = form.header, form.width, form.wanted
+    for line, offset, length, count, cells, problem, raw in _cells(stream, at):
         at.line = line + count - 1
-        if at.top and header is not None:
-            if problem is not None or cells != header:
+        if at.top and form.header is not None:
+            if problem is None and cells != form.header:
+                other, notes = form.of_file(cells)
+                if notes:
+                    yield NO_RECORD, line, offset, 0, 0, notes, NOTES, b""
+                form = at.form = other or form
+                header, width, wanted = form.header, form.width, form.wanted
+                problem = "header" if other is None else None
+            if problem is not None:
                 yield 0, line, offset, length, count, nothing, "header", raw
                 return
             at.top = False
@@ -166,12 +226,15 @@ def _rows(stream: BinaryIO | Ahead, form: _Form, at: _At) -> Iterator[Row]:
             continue
         values = nothing
         if problem is None:
-            if cells == header:
+            if cells == header or (at.top and cells == [*form.drift.fields]):
                 problem = "header_again"
             elif len(cells) != wanted or (form.trailing and any(cells[width:])):
                 problem = "fields"
-            else:
+            elif form.places is None:
                 values = tuple(cells[:width]) if form.trailing else tuple(cells)
+            else:
+                values = form.values(cells)
+        at.top = False
         at.ordinal += 1
         yield at.ordinal - 1, line, offset, length, count, values, problem, raw
 
@@ -205,7 +268,7 @@ def _by_arrow(block: bytes, form: _Form, at: _At, offset: int) -> Block | None:
     cells = [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in table.columns]
     if len(table) != len(ends) or not _plain(cells, form):
         return None
-    return Block(at.ordinal, at.line + 1, None, offset, lengths, ends, cells[: form.width], block)
+    return Block(at.ordinal, at.line + 1, None, offset, lengths, ends, form.columns(cells), block)
 
 
 def _around_cells(block: bytes, ends: np.ndarray, form: _Form) -> bool:
@@ -273,7 +336,7 @@ def _by_csv(block: bytes, form: _Form, at: _At, offset: int) -> Block | None:
     final = last[:n] - 1  # the last line of each record; its own end is no part of the record
     sizes = (stop - start)[:n] - (np.diff(ends, prepend=0)[final] - lengths[final])
     several = None if last[n - 1] == n else lines[:n]
-    cells = [column.slice(0, n) for column in cells[: form.width]]
+    cells = [column.slice(0, n) for column in form.columns(cells)]
     return Block(at.ordinal, at.line + 1, several, offset, sizes, stop[:n], cells, block[: int(stop[n - 1])])
 
 
@@ -291,12 +354,13 @@ _Found: TypeAlias = tuple[int, int, int, int, list[str], str | None, bytes]
 _Parse: TypeAlias = Callable[[str], tuple[list[str] | None, str | None]]
 
 
-def _cells(stream: BinaryIO | Ahead, form: _Form, at: _At) -> Iterator[_Found]:
+def _cells(stream: BinaryIO | Ahead, at: _At) -> Iterator[_Found]:
     """Each row from where `at` stands: first line number, offset, length, lines, cells, problem, bytes."""
+    form = at.form
     delimiter, quote, encoding, limit, blank = form.delimiter, form.quote, form.encoding, form.limit, form.blank
     parse = None if quote is None else _parser(delimiter, quote)
     lines, most = physical_lines(stream, limit, stream.position if isinstance(stream, Ahead) else 0), min(LOOK_AHEAD, limit)
-    waiting, wanted = at.waiting, form.wanted
+    waiting = at.waiting
     number, none = at.line, list[str]()
     while True:
         physical = waiting.popleft() if waiting else next(lines, None)
@@ -323,7 +387,7 @@ def _cells(stream: BinaryIO | Ahead, form: _Form, at: _At) -> Iterator[_Found]:
         cells, problem = parse(text)
         taken = [physical]
         if cells is None and problem is None:
-            cells, problem, raw = _closed(physical, taken, waiting, lines, parse, quote, encoding, most, wanted)
+            cells, problem, raw = _closed(physical, taken, waiting, lines, parse, quote, encoding, most, at.form.wanted)
         last, problem = taken[-1], wrong or problem or ("nul" if b"\0" in raw else None)
         yield number, offset, last[0] + last[2] - offset, len(taken), cells or none, problem, raw
         number += len(taken) - 1

@@ -6,7 +6,7 @@ Options of the raw contract:
                   NAME     the entries of an object: their names are values of the contract's field NAME
                   ".name"  what an object holds under that name; what else it holds is no record
               ["series", "[]"] reads {"a": [[1, 2], [3, 4]], "b": []} as two records whose `series` is "a".
-    unknown   as in format json_lines, for records that are objects.
+    unknown, absent, aliases: as in format json_lines, for records that are objects.
     encoding  default utf-8; a file that is not: `encoding`.
     longest   bytes of the whole file; default 16 MiB. A longer one is a reject, `too_long`, its first bytes are kept.
 A record that is an object gives the fields by name, as in format json_lines; one that is an array gives them in the order of
@@ -25,7 +25,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TypeAlias
 
 from lake.errors import ContractBroken
-from lake.sources.json_lines import Values, named, skipped, text_of, unfit
+from lake.sources.drift import NOTES, OPTIONS, named
+from lake.sources.json_lines import Values, skipped, text_of, unfit
 from lake.sources.records import BOM, NO_RECORD, Record, Row, check_options, longest
 
 _Found: TypeAlias = tuple[int, int, tuple[str, ...], Any, str | None]  # begin, end, names on the way, value, problem
@@ -43,7 +44,7 @@ def records(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str],
 
 def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], path: str = "") -> Iterator[Row]:
     """The same as plain tuples, before them the document as NO_RECORD; a file's path tells nothing of its records in this format."""
-    check_options(options, ("rows", "unknown"), "format json_document")
+    check_options(options, ("rows", *OPTIONS), "format json_document")
     encoding, limit = str(options.get("encoding", "utf-8")), longest(options)
     steps = _steps(options.get("rows", ["[]"]), fields)
     names = [step for step in steps if step[0] not in "[."]
@@ -84,6 +85,8 @@ def rows(stream: BinaryIO, options: Mapping[str, Any], fields: Sequence[str], pa
                 by_name = dict(zip([*names, *left], [*way, *texts], strict=True))
                 cells = tuple([by_name[field] for field in fields])
         yield ordinal, line, offset, len(raw), 0, cells, wrong, raw
+    if notes := values.notes():
+        yield NO_RECORD, 0, 0, 0, 0, notes, NOTES, b""
 
 
 def _content(stream: BinaryIO, limit: int) -> tuple[bytes, int, int, int]:

@@ -48,6 +48,7 @@ import pyarrow as pa
 from lake.contract import Column, Source
 from lake.errors import ContractBroken, FileChanged, RunFailed, StoreUnreachable
 from lake.sources.cells import TYPES, Numbers, row_ids
+from lake.sources.drift import NOTES
 from lake.sources.files import COMPRESSED, FileEdition, Mark, place_of
 from lake.sources.records import BOM, NO_RECORD, Block, Row
 from lake.store import Store
@@ -76,11 +77,12 @@ _TOP = Mark(0, 0)
 
 @dataclass(slots=True)
 class Given:
-    """What reading a file gave: how many records, where they begin, and the first one that bytes to come may still change."""
+    """What reading a file gave: how many records, where they begin, the first one that bytes to come may still change, and notes on drift."""
 
     records: int = 0
     begins: Mark = _TOP
     open: Mark | None = None
+    notes: tuple[str, ...] = ()
 
 
 def counting(spark: SparkSession) -> Any:
@@ -207,6 +209,7 @@ def _batches(
             lines = lines or checked.lines
     assert lines is not None
     every.must_hold(lines.count)
+    given.notes = every.notes
     given.begins, given.open = first or Mark(every.ordinal + 1, file.size), every.mark
     given.records += len(waiting)
     if waiting:
@@ -223,6 +226,7 @@ class _Followed:
         asked = getattr(importlib.import_module(rows.__module__), "looks_ahead", None)
         self._ahead: int | None = None if asked is None or file.path.endswith(COMPRESSED) else asked(options)
         self._file, self._first, self._last, self._problem, self.lines, self.ordinal = file, None, None, None, lines, -1
+        self.notes: tuple[str, ...] = ()
 
     def records(self, rows: Iterator[Row | Block]) -> Iterator[Row | Block]:
         """Those of the rows that are records.
@@ -231,6 +235,11 @@ class _Followed:
             RunFailed: one does not begin at the line that is to come.
         """
         for row in rows:
+            if not isinstance(row, Block) and row[6] == NOTES:
+                self.notes = tuple(note for note in row[5] if note)
+                if self.ordinal < 0:  # on its header: who reads on further down would not know how its columns lie
+                    self._ahead = None
+                continue
             line, lines_held = (row.line, row.lines_held) if isinstance(row, Block) else (row[1], row[4])
             if lines_held and line != self.lines + 1:  # the records of a document have no lines of their own
                 raise _unaccounted(self._file, f"a record begins at line {line}, where line {self.lines + 1} is to come")

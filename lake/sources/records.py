@@ -213,9 +213,9 @@ def check_options(options: Mapping[str, Any], known: Sequence[str], where: str) 
     Raises:
         ContractBroken: names the option and those that there are.
     """
-    every = (*known, "encoding", "longest", *CASTING)
+    every = (*(name for name in known if name != "shapes"), "encoding", "longest", *CASTING)
     for name in options:
-        if name not in every:
+        if name not in every and name != "shapes":  # which the contract itself tells, to who asks for it
             raise ContractBroken(f"{where}: no option {name!r}", next_step=f"options are {', '.join(every)}")
     encoding = str(options.get("encoding", "utf-8"))
     try:

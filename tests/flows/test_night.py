@@ -30,6 +30,14 @@ def test_every_good_record_is_one_row_and_every_bad_one_a_reject(lake: Place) ->
     assert lake.count("bronze.air_quality_it") == 46
 
 
+def test_every_table_has_only_features_that_every_reader_reads(lake: Place) -> None:
+    found = {address: Table(address, lake.store).delta().protocol() for address in lake.versions()}
+    assert len(found) > 30
+    assert {a: p.reader_features for a, p in found.items() if p.reader_features or p.min_reader_version > 1} == {}
+    known = {"appendOnly", "invariants", "checkConstraints", "changeDataFeed", "generatedColumns", "identityColumns"}
+    assert {a: p.writer_features for a, p in found.items() if not set(p.writer_features or ()) <= known} == {}
+
+
 def test_silver_and_gold_follow_from_bronze(lake: Place) -> None:
     events = sum(lake.count(f"bronze.{s}") for s in ("kafka", "access", "auth"))
     assert lake.count("silver.log_events") == events

@@ -271,7 +271,12 @@ def _property(column: Mapping[str, Any]) -> dict[str, Any]:
         node |= {"partitioned": True, "partitionKeyPosition": 1}
     if "classification" in column:
         node["classification"] = column["classification"]
-    options = {k: column[k] for k in ("minimum", "maximum", "pattern") if k in column}
+    ends = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern")
+    options = {k: column[k] for k in ends if k in column}
+    if "unique" in column:
+        node["unique"] = column["unique"]
+    if "finite" in column:
+        node["customProperties"] = [{"property": "finite", "value": column["finite"]}]
     if options:
         node["logicalTypeOptions"] = options
     if "allowed" in column:

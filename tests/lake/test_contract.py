@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lake.contract import Contract, addresses, arrow_type
+from lake.contract import Contract, addresses, arrow_type, of_terms, simple_type
 from lake.errors import ContractBroken
 from tests.lake.project import contract, write, write_contract, write_project
 
@@ -71,8 +71,56 @@ def test_row_rules_stand_in_the_order_of_the_columns(project: Path) -> None:
     ]  # fmt: skip
 
 
-def test_only_a_closed_range_becomes_a_check_of_the_table(project: Path) -> None:
-    assert pets(project).checks() == {"weight_in_range": "weight IS NULL OR weight BETWEEN 0 AND 90"}
+@pytest.mark.parametrize(
+    ("column", "check", "span"),
+    [
+        ({"minimum": 0, "maximum": 90}, "v IS NULL OR v BETWEEN 0 AND 90", "[0, 90]"),
+        ({"minimum": 0}, "v IS NULL OR (v >= 0 AND v < CAST('Infinity' AS DOUBLE))", "[0, -)"),
+        ({"maximum": 0.5}, "v IS NULL OR (v <= 0.5 AND v > CAST('-Infinity' AS DOUBLE))", "(-, 0.5]"),
+        ({"exclusiveMinimum": 0, "exclusiveMaximum": 1}, "v IS NULL OR (v > 0 AND v < 1)", "(0, 1)"),
+        ({"finite": True}, "v IS NULL OR (v > CAST('-Infinity' AS DOUBLE) AND v < CAST('Infinity' AS DOUBLE))", "(-, -)"),
+        ({"type": "bigint", "minimum": 0}, "v IS NULL OR (v >= 0)", "[0, -)"),
+        ({"type": "date", "minimum": date(2026, 1, 1)}, "v IS NULL OR (v >= DATE '2026-01-01')", "[2026-01-01, -)"),
+        ({"type": "timestamp", "exclusiveMaximum": "2026-01-01T01:00:00+01:00"},
+         "v IS NULL OR (v < TIMESTAMP '2026-01-01T00:00:00+00:00')", "(-, 2026-01-01T00:00:00+00:00)"),
+        ({}, None, "any"),
+    ],
+)  # fmt: skip
+def test_a_range_becomes_a_check_of_the_table(project: Path, column: dict[str, Any], check: str | None, span: str) -> None:
+    found = pets(project, {"name": "v", "type": "double", **column})
+    assert found.checks() == ({} if check is None else {"v_in_range": check})
+    assert found.column("v").span() == span
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        ({"minimum": "low"}, "a range that ends at 'low'"),
+        ({"minimum": float("nan")}, "a range that ends at nan"),
+        ({"minimum": 0, "exclusiveMinimum": 1}, "two ends on one side"),
+        ({"type": "date", "minimum": "soon"}, "soon"),
+        ({"type": "int", "finite": True}, "is int, and finite by that"),
+    ],
+)
+def test_a_rule_that_can_not_be_held_is_refused(project: Path, column: dict[str, Any], told: str) -> None:
+    with pytest.raises(ContractBroken, match=told):
+        pets(project, {"name": "v", "type": "double", **column})
+
+
+def test_an_option_that_nothing_would_hold_is_refused(project: Path) -> None:
+    document = contract("silver.pets", PETS)
+    document["schema"][0]["properties"][3]["logicalTypeOptions"]["multipleOf"] = 5
+    write_contract(project, document)
+    with pytest.raises(ContractBroken, match="weight has multipleOf in its logicalTypeOptions"):
+        Contract.load("silver.pets")
+
+
+def test_a_contract_tells_its_owner_its_freshness_and_what_is_unique(project: Path) -> None:
+    document = contract("silver.pets", [*PETS, {"name": "tag", "type": "string", "unique": True}])
+    document |= {"team": {"name": "vets"}, "slaProperties": [{"property": "latency", "value": 36, "unit": "h"}]}
+    write_contract(project, document)
+    found = Contract.load("silver.pets")
+    assert (found.owner, found.freshness, found.uniques()) == ("vets", timedelta(hours=36), (("id", "kind"), ("tag",)))
 
 
 def test_the_arrow_schema_keeps_order_type_and_what_may_be_null(project: Path) -> None:
@@ -182,22 +230,55 @@ def test_a_type_that_not_every_reader_knows_is_refused(simple: str) -> None:
     ("change", "told"),
     [
         ({}, []),
-        ({"weight": {"maximum": 10}}, []),
-        ({"chip": None}, ["column removed: chip"]),
-        ({"weight": {"type": "float"}}, ["type changed: weight double -> float"]),
-        ({"born": {"required": False}}, ["may be null now: born"]),
-        ({"kind": {"key": None, "required": True}}, ["key changed: id, kind -> id"]),
-        ({"born": {"partitioned": False}}, ["partition changed: born -> None"]),
-        ({"tail": {"name": "tail", "type": "string"}}, []),
-        ({"tail": {"name": "tail", "type": "string", "required": True}}, ["required column added: tail"]),
+        ({"weight": {"maximum": 100}}, ["wider: range changed: weight [0, 90] -> [0, 100]"]),
+        ({"weight": {"maximum": 10}}, ["narrower: range changed: weight [0, 90] -> [0, 10]"]),
+        ({"weight": {"minimum": -9, "maximum": 10}}, ["narrower: range changed: weight [0, 90] -> [-9, 10]"]),
+        ({"height": {"finite": True}}, []),  # which it was, having a range
+        ({"kind": {"allowed": ["cat", "dog", "owl"]}}, ["wider: allowed values changed: kind +owl"]),
+        ({"kind": {"allowed": ["cat", "owl"]}}, ["narrower: allowed values changed: kind +owl, -dog"]),
+        ({"chip": {"pattern": "[0-9]{14}"}}, ["narrower: pattern changed: chip [0-9]{15} -> [0-9]{14}"]),
+        ({"chip": {"maxLength": 15}}, ["narrower: length changed: chip 0 to any -> 0 to 15"]),
+        ({"chip": {"classification": "confidential"}}, ["wider: classification changed: chip personal -> confidential"]),
+        ({"chip": {"unique": True}}, ["narrower: must be unique now: chip"]),
+        ({"chip": {"required": True}}, ["narrower: may not be null any more: chip"]),
+        ({"chip": None}, ["breaking: column removed: chip"]),
+        ({"id": {"type": "int"}}, ["breaking: type changed: id bigint -> int"]),
+        ({"born": {"required": False}}, ["wider: may be null now: born"]),
+        ({"kind": {"key": None, "required": True}}, ["breaking: key changed: id, kind -> id"]),
+        ({"born": {"partitioned": False}}, ["breaking: partition changed: born -> none"]),
+        ({"tail": {"name": "tail", "type": "string"}}, ["wider: column added: tail string"]),
+        ({"tail": {"name": "tail", "type": "string", "required": True}}, ["breaking: required column added: tail string"]),
     ],
 )
-def test_what_a_new_version_takes_away_is_told_line_by_line(project: Path, change: dict[str, Any], told: list[str]) -> None:
+def test_what_a_new_version_says_otherwise_is_told_line_by_line(project: Path, change: dict[str, Any], told: list[str]) -> None:
     older = pets(project)
     columns = {c["name"]: c for c in PETS}
     for name, edit in change.items():
         columns[name] = {} if edit is None else columns.get(name, {}) | edit
-    assert pets(project, *filter(None, columns.values())).breaks(older) == told
+    newer = pets(project, *filter(None, columns.values()))
+    for known in (older, of_terms("silver.pets", older.terms())):  # what a table keeps of its contract tells the same
+        assert [f"{c.kind}: {c.what}" for c in newer.changes(known)] == told
+
+
+@pytest.mark.parametrize(
+    ("edit", "same"),
+    [
+        (lambda d: d["schema"][0]["properties"][0].update(description="Other words.", classification="personal"), True),
+        (lambda d: d["schema"][0]["properties"][0].update(required=True), False),
+        (lambda d: d["servers"][0].update(path="raw/elsewhere/*.csv"), True),
+        (lambda d: d["servers"][0]["customProperties"][0]["value"].update(zone="+01:00"), False),
+        (lambda d: d["schema"][0]["properties"].reverse(), False),
+        (lambda d: d["schema"][0]["properties"][0].update(physicalType="int"), False),
+    ],
+)
+def test_what_raw_files_are_read_by_is_told_from_words_about_them(project: Path, edit: Any, same: bool) -> None:
+    before = Contract.load("raw.readings")
+    document = yaml.safe_load((project / "schemas" / "raw" / "readings.yaml").read_text())
+    edit(document)
+    write_contract(project, document)
+    after = Contract.load("raw.readings")
+    assert after.hash != before.hash
+    assert (after.reading == before.reading) is same
 
 
 def types() -> st.SearchStrategy[tuple[str, pa.DataType]]:
@@ -224,6 +305,7 @@ def types() -> st.SearchStrategy[tuple[str, pa.DataType]]:
 def test_types_nest_as_deep_as_one_likes(both: tuple[str, pa.DataType]) -> None:
     simple, arrow = both
     assert arrow_type(simple) == arrow
+    assert simple_type(arrow) == simple.replace(" ", "")
 
 
 @pytest.mark.parametrize("kind", ["double", "timestamp", "boolean"])

@@ -126,6 +126,14 @@ def test_what_must_be_unique_by_a_written_rule_is_set_aside_or_told_and_nulls_ar
     assert (kept.count(), [(c.column, c.unexpected, c.judged_by) for c in verdict.warnings]) == (3, [("value", 2, "keys")])
 
 
+def test_a_column_that_the_contract_calls_unique_stands_once_whatever_the_key_does(project: Path, spark: SparkSession) -> None:
+    write_contract(project, contract("silver.things", [*THINGS[:2], {**THINGS[2], "unique": True}]))
+    rows = spark.createDataFrame([("a", 1.0, 2.0), ("b", 2.0, 2.0), ("c", 3.0, None), ("d", 3.0, None)], DDL)
+    kept, verdict = through(rows, Contract.load("silver.things"))
+    assert sorted(row["id"] for row in kept.collect()) == ["c", "d"]  # what is not there equals no other
+    assert [(c.column, c.unexpected) for c in checks(verdict, "expect_column_values_to_be_unique")] == [("id", 0), ("other", 2)]
+
+
 def test_a_key_of_two_columns_may_repeat_one_of_them(project: Path, spark: SparkSession) -> None:
     rows = spark.createDataFrame([("a", 1.0, 0.0), ("a", 2.0, 0.0)], DDL)
     assert through(rows, Contract.load("silver.pairs"))[0].count() == 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -21,11 +23,19 @@ COLUMNS = (
     Column("least", "double", False, "", minimum=0),
     Column("count", "bigint", False, "", maximum=9),
     Column("code", "string", False, "", pattern="[A-Z]{2}[0-9]|none"),
+    Column("share", "double", False, "", above=0, below=1),
+    Column("free", "double", False, "", finite=True),
+    Column("note", "string", False, "", shortest=2, longest=3),
+    Column("marks", "array<int>", False, "", shortest=2, longest=2),
+    Column("day", "date", False, "", minimum="2026-01-01"),
+    Column("at", "timestamp", False, "", below="2026-02-01T00:00:00+00:00"),
 )
 CONTRACT = Contract("silver.things", "things", "", "1.0.0", COLUMNS, ("id",), None, None, None, None)
 DDL = ", ".join(f"{c.name} {c.type}" for c in COLUMNS)
 NAN, INF = float("nan"), float("inf")
-FINE = {"id": "a", "level": "INFO", "value": 1.0, "least": 0.0, "count": 9, "code": "AB1"}
+FINE = {"id": "a", "level": "INFO", "value": 1.0, "least": 0.0, "count": 9, "code": "AB1"} | dict.fromkeys(
+    ("share", "free", "note", "marks", "day", "at")
+)
 
 ROWS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("a row that keeps every rule", {}, []),
@@ -39,7 +49,21 @@ ROWS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("NaN is out of a closed range", {"value": NAN}, ["out_of_range:value"]),
     ("NaN is out of a range without an upper end, too", {"least": NAN}, ["out_of_range:least"]),
     ("infinity is above the most", {"value": INF}, ["out_of_range:value"]),
-    ("infinity is no less than the least", {"least": INF}, []),
+    ("infinity is out of a range without an upper end, too", {"least": INF}, ["out_of_range:least"]),
+    ("an end that is left out", {"share": 1.0}, ["out_of_range:share"]),
+    ("and the other one", {"share": 0.0}, ["out_of_range:share"]),
+    ("between them", {"share": 0.5, "free": -1e308}, []),
+    ("what is to be finite is no infinity", {"free": -INF}, ["out_of_range:free"]),
+    ("and a number", {"free": NAN}, ["out_of_range:free"]),
+    ("too short", {"note": "é"}, ["wrong_shape:note"]),
+    ("characters count, not bytes", {"note": "ééé"}, []),
+    ("too long", {"note": "abcd"}, ["wrong_shape:note"]),
+    ("an array of another length", {"marks": [1]}, ["wrong_shape:marks"]),
+    ("an array as long as it has to be, a null in it", {"marks": [1, None]}, []),
+    ("a day before the first", {"day": date(2025, 12, 31)}, ["out_of_range:day"]),
+    ("the first day", {"day": date(2026, 1, 1)}, []),
+    ("a moment too late", {"at": datetime(2026, 2, 1, tzinfo=UTC)}, ["out_of_range:at"]),
+    ("the last moment", {"at": datetime(2026, 1, 31, 23, 59, tzinfo=UTC)}, []),
     ("the whole text has the shape", {"code": "xAB1x"}, ["wrong_shape:code"]),
     ("each branch of a pattern is the whole text", {"code": "none1"}, ["wrong_shape:code"]),
     ("a line end is no part of a shape", {"code": "AB1\n"}, ["wrong_shape:code"]),
@@ -77,6 +101,12 @@ values = st.fixed_dictionaries(
         "least": st.none() | st.floats(-1, 1) | st.sampled_from([NAN, INF]),
         "count": st.none() | st.integers(8, 10),
         "code": st.sampled_from(["AB1", "none", "AB12", "ab1", "AB1\n", None]),
+        "share": st.none() | st.sampled_from([0.0, 5e-324, 0.5, 1.0, NAN]),
+        "free": st.none() | st.floats(),
+        "note": st.sampled_from(["", "é", "éé", "abc", "abcd", None]),
+        "marks": st.none() | st.lists(st.integers(0, 9), max_size=3),
+        "day": st.none() | st.dates(date(2025, 12, 30), date(2026, 1, 2)),
+        "at": st.none() | st.sampled_from([datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)]),
     }
 )
 
@@ -100,9 +130,12 @@ def breaks(rule: RowRule, value: Any) -> bool:
     if rule.kind == "not_allowed":
         return value not in (column.allowed or ())
     if rule.kind == "wrong_shape":
-        return re.fullmatch(column.pattern or "", value) is None
+        wrong = column.pattern is not None and re.fullmatch(column.pattern, value) is None
+        return wrong or not (column.shortest or 0) <= len(value) <= (column.longest or math.inf)
     if rule.kind == "out_of_range":
-        low = -math.inf if column.minimum is None else column.minimum
-        high = math.inf if column.maximum is None else column.maximum
-        return not low <= value <= high
+        said = value.isoformat() if isinstance(value, date) else value
+        if isinstance(said, float) and not math.isfinite(said):
+            return True
+        ends = ((column.minimum, "__ge__"), (column.above, "__gt__"), (column.maximum, "__le__"), (column.below, "__lt__"))
+        return not all(end is None or getattr(operator, op)(said, end) for end, op in ends)
     return False

@@ -90,7 +90,7 @@ def test_a_suite_that_was_mended_is_read_anew(project: Path) -> None:
 REPEATS = [
     ({"type": "expect_column_to_exist", "kwargs": {"column": "value"}}, "which columns there are"),
     ({"type": "expect_column_values_to_be_of_type", "kwargs": {"column": "value", "type_": "DoubleType"}}, "of what type they are"),
-    ({"type": "expect_column_values_to_be_unique", "kwargs": {"column": "id"}}, "key id"),
+    ({"type": "expect_column_values_to_be_unique", "kwargs": {"column": "id"}}, "unique: id"),
     ({"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "level"}}, "required: level"),
     ({"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "level", "value_set": ["a", "b", "c"]}}, "allowed values of level"),
     ({"type": "expect_column_values_to_match_regex", "kwargs": {"column": "code", "regex": "^[a-z]+$"}}, "the pattern of code"),

@@ -39,6 +39,16 @@ PEOPLE = [
     {"name": "raw", "type": "binary"},
     {"name": "fine", "type": "boolean"},
 ]
+GAUGES = [
+    {"name": "id", "type": "bigint", "key": 1, "minimum": 1},
+    {"name": "least", "type": "double", "minimum": 0},
+    {"name": "most", "type": "float", "maximum": 0.5},
+    {"name": "share", "type": "double", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    {"name": "free", "type": "double", "required": True, "finite": True},
+    {"name": "plain", "type": "double"},
+    {"name": "seen", "type": "timestamp", "exclusiveMaximum": "2026-04-01T00:00:00Z"},
+]
+GAUGE = {"id": 1, "least": 0.0, "most": 0.5, "share": 0.5, "free": -1e300, "plain": math.inf, "seen": datetime(2026, 3, 31, 23, tzinfo=UTC)}
 # Readers that we name read these; deletionVectors, columnMapping, typeWidening, v2Checkpoint, variantType and their like must never come in.
 READABLE = {"appendOnly", "invariants", "checkConstraints", "changeDataFeed", "generatedColumns"}
 NAN = float("nan")
@@ -50,6 +60,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     write_contract(folder, contract("silver.readings", READINGS))
     write_contract(folder, contract("silver.people", PEOPLE))
+    write_contract(folder, contract("silver.gauges", GAUGES))
     return folder
 
 
@@ -95,7 +106,7 @@ def test_an_empty_table_has_the_contracts_columns_and_settings_and_only_what_eve
     assert {n for n, f in fields.items() if not f.nullable} == {"id", "seen"}
     assert pa.schema(delta.schema().to_arrow()).field("seen").type == pa.timestamp("us", tz="UTC")
     assert fields["name"].metadata == {"comment": "name of a test row"}
-    assert table.differs() == []
+    assert table.changes() is None
     configuration = delta.metadata().configuration
     assert configuration["delta.enableChangeDataFeed"] == "true" and configuration["delta.enableDeletionVectors"] == "false"
     assert configuration["delta.constraints.weight_in_range"] == "weight IS NULL OR weight BETWEEN 0 AND 500"
@@ -139,6 +150,35 @@ def readings_table(project: Path, spark: SparkSession, tmp_path_factory: pytest.
     return table
 
 
+@pytest.fixture(scope="module")
+def gauges(project: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """A table of ranges that are open to one side, or leave an end out; one row that keeps all of them, its nulls included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKE_PROJECT", str(project))
+        table = Table("silver.gauges", Store(str(tmp_path_factory.mktemp("gauges"))))
+        table.create(spark)
+        table.publish(spark, [_gauged(table, spark, {}), _gauged(table, spark, dict.fromkeys(("least", "most", "share", "seen")))], 1)
+    return table
+
+
+def _gauged(table: Table, spark: SparkSession, change: dict[str, Any]) -> Staged:
+    row = spark.createDataFrame([tuple((GAUGE | change).values())], ", ".join(f"{c['name']} {c['type']}" for c in GAUGES))
+    return table.stage(table.begin(spark), table.shaped(row))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("least", v) for v in (NAN, math.inf, -math.inf, -0.1)), *(("most", v) for v in (NAN, math.inf, -math.inf, 0.75)),
+        *(("share", v) for v in (NAN, math.inf, 0.0, 1.0)), *(("free", v) for v in (NAN, math.inf, -math.inf, None)),
+        ("id", 0), ("seen", datetime(2026, 4, 1, tzinfo=UTC)),
+    ],
+)  # fmt: skip
+def test_a_check_keeps_out_what_is_no_finite_number_of_an_open_range(column: str, value: Any, gauges: Table, spark: SparkSession) -> None:
+    with pytest.raises(Exception, match=r"CHECK constraint|NOT NULL|DELTA_VIOLATE"):
+        _gauged(gauges, spark, {column: value})
+
+
 def test_rows_are_shaped_by_the_contract_and_nothing_is_cast_in_silence(readings_table: Table, spark: SparkSession) -> None:
     shaped = readings_table.shaped(spark.createDataFrame([(1.0, "a", DAY_1)], "value double, id string, day date"))
     assert [tuple(r) for r in shaped.collect()] == [("a", DAY_1, 1.0)]
@@ -161,13 +201,12 @@ def test_a_changed_contract_is_told_and_reshapes_the_table_in_the_commit_that_re
     later = [*READINGS[:1], {"name": "value", "type": "double", "required": True, "minimum": 0, "maximum": 900}, {"name": "unit", "type": "string"}]
     write_contract(tmp_path / "later", contract("silver.readings", later))
     table = Table("silver.readings", folder)
-    assert table.differs() == [
-        "column day is in the table only",
-        "column unit is not in the table",
-        "column value: another type or 'required'",
-        "constraints.value_in_range has changed",
-        "dataskippingstatscolumns has changed",
-        "partition: day, contract none",
+    assert [(c.kind, c.what) for c in table.changes() or ()] == [
+        ("breaking", "column removed: day"),
+        ("narrower", "may not be null any more: value"),
+        ("narrower", "range changed: value [-50, 60] -> [0, 900]"),
+        ("wider", "column added: unit string"),
+        ("breaking", "partition changed: day -> none"),
     ]
     before = 1
     assert table.version() == before
@@ -175,7 +214,7 @@ def test_a_changed_contract_is_told_and_reshapes_the_table_in_the_commit_that_re
     part = table.stage(transaction, spark.createDataFrame([("b", 700.0, "K")], "id string, value double, unit string"))
     assert table.version() == before
     table.publish(spark, [part], 2, replace=ALL)
-    assert table.differs() == [] and table.delta().metadata().partition_columns == []
+    assert table.changes() is None and table.delta().metadata().partition_columns == []
     assert table.delta().to_pyarrow_table().to_pylist() == [{"id": "b", "value": 700.0, "unit": "K"}]
     assert table.read(spark, before).count() == 1  # the older version reads as it was
     changes = table.changed(spark, 1, 2)  # as the columns are now

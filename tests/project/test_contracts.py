@@ -57,7 +57,9 @@ def lacking(contract: Mapping[str, Any]) -> list[str]:
         f"{c['name']} is {c['physicalType']} and no {c['logicalType']}"
         for c in table["properties"]
         if not c["physicalType"].startswith(LOGICAL[c["logicalType"]])
+        and (zone, c["physicalType"]) != ("raw", "string")  # the text of a nested value
     ]
+    found += [] if (contract.get("team") or {}).get("name") else ["nobody owns it"]
     if zone not in WITHOUT_KEY and not any(c.get("primaryKey") for c in table["properties"]):
         found.append("no column is its key")
     partitions = [c["name"] for c in table["properties"] if c.get("partitioned")]
@@ -103,7 +105,31 @@ def said_already(contract: Contract, rule: Mapping[str, Any]) -> str | None:
 @pytest.mark.parametrize("path", FILES, ids=short)
 def test_a_contract_is_valid_by_the_standard(path: Path) -> None:
     OpenDataContractStandard.from_file(str(path))  # it forbids keys that it does not know
+    assert document(path)["apiVersion"] == "v3.1.0"
     assert list(jsonschema.Draft201909Validator(STANDARD).iter_errors(document(path))) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({}, ""),
+        ({"unique": True, "logicalTypeOptions": {"minLength": 1, "maxLength": 9, "pattern": "[a-z]+"}}, ""),
+        ({"logicalType": "number", "logicalTypeOptions": {"exclusiveMinimum": 0, "exclusiveMaximum": 1}}, ""),
+        ({"logicalType": "date", "logicalTypeOptions": {"minimum": "2020-01-01"}}, ""),
+        ({"logicalType": "object", "properties": [{"name": "lat", "logicalType": "number", "required": True}]}, ""),
+        ({"logicalType": "array", "items": {"name": "tag", "logicalType": "string"}, "logicalTypeOptions": {"maxItems": 3}}, ""),
+        ({"customProperties": [{"property": "finite", "value": True}]}, ""),
+        ({"logicalType": "number", "logicalTypeOptions": {"minLength": 1}}, "'minLength' was unexpected"),
+        ({"logicalType": "text"}, "'text' is not one of"),
+        ({"range": [0, 1]}, "'range' was unexpected"),
+    ],
+)
+def test_what_we_read_of_a_column_is_valid_by_the_standard(facts: dict[str, Any], told: str) -> None:
+    one: dict[str, Any] = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "silver.x", "version": "1.0.0", "status": "active"}
+    one["slaProperties"] = [{"property": "freshness", "value": 36, "unit": "h"}]
+    one["schema"] = [{"name": "x", "properties": [column("a", **facts)]}]
+    wrong = [e.message for e in jsonschema.Draft201909Validator(STANDARD).iter_errors(one)]
+    assert told in "; ".join(wrong) and bool(told) == bool(wrong)
 
 
 @pytest.mark.parametrize("path", FILES, ids=short)
@@ -144,6 +170,7 @@ def test_a_source_names_a_format_that_lake_reads(address: str) -> None:
     ("change", "told"),
     [
         ({}, []),
+        ({"team": {}}, ["nobody owns it"]),
         ({"description": {}}, ["purpose is not told", "usage is not told"]),
         ({"properties": [column("a", primaryKey=True), column("b", description=" ")]}, ["b has no description"]),
         ({"properties": [column("a")]}, ["no column is its key"]),
@@ -154,7 +181,12 @@ def test_a_source_names_a_format_that_lake_reads(address: str) -> None:
 )
 def test_what_a_contract_lacks_is_seen(change: dict[str, Any], told: list[str]) -> None:
     properties = change.pop("properties", [column("a", primaryKey=True)])
-    whole = {"id": "silver.x", "description": {"purpose": "p", "usage": "u"}, "schema": [{"description": "d", "properties": properties}]}
+    whole = {
+        "id": "silver.x",
+        "team": {"name": "t"},
+        "description": {"purpose": "p", "usage": "u"},
+        "schema": [{"description": "d", "properties": properties}],
+    }
     assert lacking(whole | change) == told
 
 
