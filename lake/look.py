@@ -118,16 +118,16 @@ def rejected(
     for (where, name, state), n in sorted(groups.items(), key=lambda g: (g[0][0], -g[1], g[0][1:])):
         table.add_row(where, name, *((state,) if everything else ()), f"{n:,}")
     parts: list[RenderableType] = [table if groups else Text("nothing was rejected" if not told else "nothing is open")]
-    if others := Counter[State](f.state for f in told if f not in found):
+    if others := Counter[State](f.state for f in told if not everything and f.state not in ("open", "moot")):
         parts.append(Text("; ".join(f"{n:,} {state}: {STATES[state]}" for state, n in sorted(others.items())) + "   (--all lists them)"))
     newest = sorted(found, key=lambda f: f.reject["at"], reverse=True)[:rows]
     for fate in newest:
         row = fate.reject
         origin = f"{row['source'] or row['address']} {row['file'] or ''}:{row['line'] or ''}"
+        name = f"  [{fate.id}]" if which else ""
         decided = f"\n{fate.state}: {_decision(fate)}" if fate.decision else ""
-        parts.append(
-            Text.assemble((f"{origin}  {', '.join(row['reasons'])}  [{fate.id}]{decided}\n", "yellow"), whole(row) if plain else shown(row, 500))
-        )
+        text = whole(row) if plain else shown(row, 500)
+        parts.append(Text.assemble((f"{origin}  {', '.join(row['reasons'])}{name}{decided}\n", "yellow"), text))
     if newest and not plain:
         where = f" where address = '{address}'" if address else ""
         parts.append(Text(f'personal data is hidden or masked here; as it was read: lake sql "select file, line, row, raw from ops.rejects{where}"'))

@@ -168,8 +168,8 @@ def _rows_of(store: Store, address: str, ids: Sequence[str | None]) -> dict[str,
         connection.register("rows", table.delta().to_pyarrow_dataset())
         connection.register("asked", pa.table({"_id": pa.array(sorted({i for i in ids if i}), pa.string())}))
         joined = ", ".join(f'"{k}"' for k in key)
-        found = connection.execute(f"select concat_ws(',', {joined}) as _id, * from rows semi join asked on concat_ws(',', {joined}) = asked._id")
-        rows: list[dict[str, Any]] = pa.table(found.to_arrow_table()).to_pylist()
+        found = connection.sql(f"select concat_ws(',', {joined}) as _id, * from rows semi join asked on concat_ws(',', {joined}) = asked._id")
+        rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
         return {row.pop("_id"): row for row in rows}
 
 

@@ -92,7 +92,7 @@ def _counted(store: Store, address: str, rows: Iterable[dict[str, Any]], ledger:
     if not readings:  # of raw files the ledger tells what was read again; of other rows each run says which decisions it took in
         taken = {e.run: (e.inputs.get(REPAIRS) or (None, 0))[1] for e in events if e.run in runs}
         repairs = Repairs.of(store, address)
-        found = [r for r in found if not _repaired(r, repairs.about(r), taken)]
+        found = [r for r in found if not _judged_again(r, repairs.numbers(r["row_id"]), taken)]
     key = _key(address)
     last: dict[tuple[Any, ...], int] = {}
     for r in found:
@@ -116,11 +116,10 @@ def _place(reject: Row, key: Sequence[str]) -> tuple[Any, ...]:
     return reject["source"], reject["file"], reject["row_id"], reject["row"], reject["raw"]
 
 
-def _repaired(reject: Row, decision: Row | None, taken: Mapping[int, int]) -> bool:
-    """Whether a later run has judged the row as it was repaired; `taken` is the last decision that each run took in."""
-    return (
-        decision is not None and decision["how"] == "repaired" and any(reject["run"] < run and decision["number"] <= to for run, to in taken.items())
-    )
+def _judged_again(reject: Row, decided: Sequence[int], taken: Mapping[int, int]) -> bool:
+    """Whether a later run took in a decision about the row, and so has judged it again; `taken` is the last decision that each run took in."""
+    then = taken.get(reject["run"], 0)
+    return any(reject["run"] < run and any(then < number <= to for number in decided) for run, to in taken.items())
 
 
 def _key(address: str) -> tuple[str, ...]:

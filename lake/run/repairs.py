@@ -78,6 +78,10 @@ class Repairs:
         """The newest decision about a reject (of ops.rejects) with the content that it has."""
         return next((r for r in reversed(self._by_id.get(reject["row_id"], ())) if same(r, reject, self.address)), None)
 
+    def numbers(self, row_id: str | None) -> list[int]:
+        """Decisions that change the row of an id: a run that takes one in builds it, and judges it, once more."""
+        return [r["number"] for r in self._by_id.get(row_id, ()) if r["becomes"] is not None]
+
     @cached_property
     def _by_id(self) -> dict[str | None, list[Row]]:
         found: dict[str | None, list[Row]] = {}

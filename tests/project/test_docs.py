@@ -21,7 +21,10 @@ from lake.store import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = {name: {option for p in command.params for option in p.opts} for name, command in typer.main.get_command(app).commands.items()}
+COMMANDS = {
+    name: {option for part in (command, *getattr(command, "commands", {}).values()) for p in part.params for option in p.opts}
+    for name, command in typer.main.get_command(app).commands.items()
+}
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
