@@ -332,8 +332,10 @@ def show_rejects(
     everything: Everything = False,
 ) -> None:
     """Show rows set aside, the newest first, each with its id; personal data hidden or masked."""
+    from lake.contract import Contract
     from lake.rejects import Which
 
+    Contract.load(address)  # a name that is written wrong has no rejects either
     _show_rejects(address, rows, which=Which(reason, file, day, tuple(ids or ())), plain=plain, everything=everything)
 
 
@@ -357,9 +359,11 @@ def export_rejects(
     everything: Everything = False,
 ) -> None:
     """Write rows set aside into a file, as they are, to be repaired there and taken back with `lake rejects repair --from`."""
+    from lake.contract import Contract
     from lake.lake import Lake
     from lake.rejects import Which, export, fates
 
+    Contract.load(address)
     which = Which(reason, file, day, tuple(ids or ()))
     with Lake.open() as lake:
         found = [f for f in fates(lake.store, address, back=everything) if which.holds(f) and (everything or f.state in ("open", "moot"))]

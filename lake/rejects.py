@@ -147,7 +147,10 @@ def _gone(store: Store, address: str, repairs: Repairs, taken: int, standing: se
             return "moot"
         if d["number"] > taken:
             return "waiting"
-        return "back" if all(_says(rows[d["row_id"]][k], v) for k, v in json.loads(d["becomes"]).items() if k in rows[d["row_id"]]) else "moot"
+        row = rows[d["row_id"]]
+        if d["sha256"] and row.get("edition") == d["edition"]:  # of the same bytes: what its job made of the fields is its own affair
+            return "back"
+        return "back" if all(_says(row[k], v) for k, v in json.loads(d["becomes"]).items() if k in row) else "moot"
 
     return [Fate(address, _as_reject(d), state(d), d) for d in mine]
 

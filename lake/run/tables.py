@@ -318,6 +318,8 @@ class TableRun:
 
     def _repairs(self, since: int = 0, intent: Intent | None = None) -> Repairs:
         """Decisions about the rejects of the table: all, or those after one of them that an intent takes in."""
+        if intent is not None and REPAIRS not in intent.inputs:
+            return Repairs(self.job.writes)
         repairs = Repairs.of(self.lake.store, self.job.writes)
         return repairs if intent is None else repairs.between(since, _repaired(intent)[1])
 

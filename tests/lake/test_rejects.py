@@ -23,7 +23,7 @@ from lake.errors import ContractBroken, SettingsWrong, SourceMissing
 from lake.rejects import Fate, Which, cell, export, fates, reopen, repair_by_file, repair_by_sql, uncell, waive
 from lake.report.rejects import counted
 from lake.run import Again
-from tests.lake.project import COLUMNS, ORDER, Place, contract, copied, write, write_contract
+from tests.lake.project import COLUMNS, JOBS, ORDER, Place, contract, copied, write, write_contract
 
 ROOT = Path(__file__).resolve().parents[2]
 BRONZE, SILVER, DAILY, TOTALS = ORDER
@@ -192,6 +192,52 @@ def test_a_run_that_died_over_a_decision_is_ended_by_the_next_one(point: str, pl
             place.run(SILVER)
     place.run(SILVER)
     assert [r for r in place.rows(SILVER, "day", "value") if r[0] == "2026-03-04"] == [("2026-03-04", 6.0)]
+    assert (counted(place.lake.store, SILVER), place.run(SILVER).status) == ([], "nothing")
+
+
+def test_a_row_of_bronze_that_broke_its_contract_keeps_its_repair_when_its_file_grows_and_in_a_rebuild(place: Place) -> None:
+    write_contract(
+        place.project, contract(BRONZE, [c | ({"allowed": ["north", "south"]} if c["name"] == "station" else {}) for c in COLUMNS[BRONZE]])
+    )
+    path = place.file("c.csv", ("west", "2026-03-04", 4.0), ("east", "2026-03-04", 5.0))
+    assert place.run(BRONZE, full=True).rows_rejected == 3
+    assert by_sql(place, BRONZE, "station = 'south'", reason="not_allowed") == 2
+    for grown in ("", "north,2026-03-06,6.0\n"):
+        write(path, path.read_text() + grown)
+        place.run(BRONZE, full=bool(grown))
+        c_csv = [r[1:] for r in place.rows(BRONZE, "file", "line", "station", "value") if r[0] == "c.csv"]
+        assert c_csv == [(2, "south", 4.0), (3, "south", 5.0), *([(4, "north", 6.0)] if grown else [])]
+    assert [s for s in states(place, BRONZE) if s[2] == "not_allowed:station"] == [
+        (2, "back", "not_allowed:station"),
+        (3, "back", "not_allowed:station"),
+    ]
+    assert by_sql(place, BRONZE, "value = 7.5", file="b.csv") == 1
+    write(place.project / "jobs" / "bronze" / "readings.py", JOBS[BRONZE].replace('"value")', '"value").withColumn("value", F.col("value") * 2)')
+          .replace("from lake import", "from pyspark.sql import functions as F\n\nfrom lake import"))  # fmt: skip
+    place.run(BRONZE, full=True)  # the record's repair goes through the mended build; the rows are others now, and judged as they are
+    assert b_csv(place)[1][3] == 15.0
+    assert sorted(s[:2] for s in states(place, BRONZE)) == [(2, "open"), (3, "back"), (3, "open")]
+
+
+def test_an_intent_that_was_cut_short_has_its_own_decisions_and_newer_ones_come_after_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Died(BaseException):
+        pass
+
+    def reached(now: str) -> None:
+        if now == f"planned:{SILVER}":
+            raise Died
+
+    place.file("c.csv", ("north", "2026-03-04", -60.0), ("west", "2026-03-04", 4.0))
+    place.run(BRONZE)
+    place.run(SILVER)
+    by_sql(place, SILVER, "value = 6.0", reason="out_of_range")
+    with monkeypatch.context() as patch:
+        patch.setattr("lake.run.tables.reached", reached)
+        with pytest.raises(Died):
+            place.run(SILVER)
+    by_sql(place, SILVER, "station = 'south'", reason="not_allowed")
+    outcome = place.run(SILVER)
+    assert (outcome.status, outcome.run, outcome.rows_kept) == ("published", 4, 2)
     assert (counted(place.lake.store, SILVER), place.run(SILVER).status) == ([], "nothing")
 
 
