@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
+from typer.core import TyperGroup
 
 from lake.errors import ContractBroken, LakeError, SettingsWrong
 from lake.settings import Settings, project_root
@@ -221,14 +222,20 @@ def _with_downstream(whole: Plan, first: list[Step], downstream: bool) -> list[S
     return [*first, *(s for s in whole.steps if s.job.writes in after and not s.job.writes.startswith("reports."))]
 
 
-def _run_steps(steps: list[Step], how: Literal["", "full", "rebuild"], again: Callable[[Lake, Step], Again | None] = lambda *_: None) -> None:
+def _run_steps(
+    steps: list[Step],
+    how: Literal["", "full", "rebuild"],
+    again: Callable[[Lake, Step], Again | None] = lambda *_: None,
+    before: Callable[[Lake], bool] = lambda _: True,
+) -> None:
+    """Run steps in one lake and end with the code of the first that failed; `before` says whether there is anything to run."""
     from lake.lake import Lake
     from lake.run import load
     from lake.run import run as run_one
 
     code = 0
     with Lake.open() as lake:
-        for step in steps:
+        for step in steps if before(lake) else ():
             with lake.writing(step.job.writes):
                 outcome = run_one(step, load(step), lake, full=how == "full", rebuild=how == "rebuild", again=again(lake, step))
             lake.say(step.job.writes, f"{outcome.sentence()}  [{outcome.seconds:.1f} s]")
@@ -327,18 +334,170 @@ def show(address: Address, rows: Annotated[int, typer.Option(help="rows to show"
             console.print(part)
 
 
-@app.command()
-def rejects(
+class _ListFirst(TyperGroup):
+    """`lake rejects` and `lake rejects bronze.access` list: what is none of the commands is an argument of the first one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+rejected = typer.Typer(cls=_ListFirst, help="Rows that the gate set aside: list, show, export them; repair, waive or reopen them.")
+app.add_typer(rejected, name="rejects")
+Reason = Annotated[str | None, typer.Option(help="only those for this reason, e.g. not_a_number or out_of_range:value")]
+OfFile = Annotated[str | None, typer.Option("--file", help="only those of this raw file")]
+OnDay = Annotated[str | None, typer.Option("--day", help="only those set aside on this day (UTC), e.g. 2026-03-01")]
+Ids = Annotated[list[str] | None, typer.Option("--id", help="only this one, by its id; may be given again")]
+By = Annotated[str, typer.Option("--by", help="who decides")]
+Because = Annotated[str, typer.Option("--because", help="why")]
+Everything = Annotated[bool, typer.Option("--all", help="also what was decided about, with what became of it")]
+
+
+@rejected.command("list")
+def list_rejects(
     address: Annotated[str | None, typer.Argument(help="one table only")] = None,
     rows: Annotated[int, typer.Option(help="show so many rows as well")] = 0,
+    group: Annotated[str, typer.Option("--by", help="rule, source or day")] = "rule",
+    everything: Everything = False,
 ) -> None:
-    """Rows that the gate set aside, by table and reason."""
+    """Count rows set aside, by table and by rule, source or day. `lake rejects` alone does this."""
+    if group not in ("rule", "source", "day"):
+        raise typer.BadParameter(f"--by {group}: rule, source or day")
+    _show_rejects(address, rows, by=group, everything=everything)
+
+
+@rejected.command("show")
+def show_rejects(
+    address: Address,
+    reason: Reason = None,
+    file: OfFile = None,
+    day: OnDay = None,
+    ids: Ids = None,
+    rows: Annotated[int, typer.Option(help="rows to show")] = 20,
+    plain: Annotated[bool, typer.Option("--plain", help="as they are, personal data and all")] = False,
+    everything: Everything = False,
+) -> None:
+    """Show rows set aside, the newest first, each with its id; personal data hidden or masked."""
+    from lake.contract import Contract
+    from lake.rejects import Which
+
+    Contract.load(address)  # a name that is written wrong has no rejects either
+    _show_rejects(address, rows, which=Which(reason, file, day, tuple(ids or ())), plain=plain, everything=everything)
+
+
+def _show_rejects(address: str | None, rows: int, **how: Any) -> None:
     from lake.lake import Lake
-    from lake.look import rejected
+    from lake.look import rejected as look_at
 
     with Lake.open() as lake:
-        for part in rejected(lake.store, address, rows):
+        for part in look_at(lake.store, address, rows, **how):
             console.print(part)
+
+
+@rejected.command("export")
+def export_rejects(
+    address: Address,
+    to: Annotated[Path, typer.Option("--to", help="a file: .jsonl is exact, .csv is for a spreadsheet")],
+    reason: Reason = None,
+    file: OfFile = None,
+    day: OnDay = None,
+    ids: Ids = None,
+    everything: Everything = False,
+) -> None:
+    """Write rows set aside into a file, as they are, to be repaired there and taken back with `lake rejects repair --from`."""
+    from lake.contract import Contract
+    from lake.lake import Lake
+    from lake.rejects import Which, export, fates
+
+    Contract.load(address)
+    which = Which(reason, file, day, tuple(ids or ()))
+    with Lake.open() as lake:
+        found = [f for f in fates(lake.store, address, back=everything) if which.holds(f) and (everything or f.state in ("open", "moot"))]
+        count = export(found, to)
+    console.print(f"{count:,} rows in {to}, as they are: personal data are not masked there", soft_wrap=True)
+
+
+@rejected.command("repair")
+def repair_rejects(
+    address: Address,
+    by: By,
+    because: Because,
+    source: Annotated[Path | None, typer.Option("--from", help="a file that was exported and repaired")] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help='a column and its SQL expression, e.g. "status = 200"; may be given again')] = None,
+    reason: Reason = None,
+    file: OfFile = None,
+    day: OnDay = None,
+    ids: Ids = None,
+    downstream: Annotated[bool, typer.Option(help="and run everything that depends on it")] = False,
+) -> None:
+    """Take rows back through the same gate, as a repaired file or an SQL expression has them: all that is given, or nothing."""
+    from lake.rejects import Which, repair_by_file, repair_by_sql
+
+    if (source is None) == (not sets):
+        raise typer.BadParameter("give either --from FILE or --set 'column = expression'")
+    which = Which(reason, file, day, tuple(ids or ()))
+    if source is not None and which != Which():
+        raise typer.BadParameter("--from FILE says which rows it is about; --reason, --file, --day and --id go with --set")
+
+    def decide(lake: Lake) -> int:
+        if source is not None:
+            return repair_by_file(lake.store, lake.spark, address, source, by, because)
+        return repair_by_sql(lake.store, lake.spark, address, which, sets or [], by, because)
+
+    _decided(address, decide, downstream)
+
+
+@rejected.command("waive")
+def waive_rejects(
+    address: Address,
+    by: By,
+    because: Because,
+    reason: Reason = None,
+    file: OfFile = None,
+    day: OnDay = None,
+    ids: Ids = None,
+    every: Annotated[bool, typer.Option("--every", help="all that are open")] = False,
+) -> None:
+    """Leave rows out for good, by a name and for a reason: they are listed no more."""
+    from lake.lake import Lake
+    from lake.rejects import Which, waive
+
+    which = Which(reason, file, day, tuple(ids or ()))
+    if (which == Which()) != every:
+        raise typer.BadParameter("say which: --reason, --file, --day, --id, or --every")
+    with Lake.open() as lake, lake.writing(address):
+        console.print(f"{address}: {waive(lake.store, address, which, by, because):,} waived")
+
+
+@rejected.command("reopen")
+def reopen_rejects(
+    address: Address, by: By, because: Because, reason: Reason = None, file: OfFile = None, day: OnDay = None, ids: Ids = None
+) -> None:
+    """Take decisions back: what was waived is open again, what was repaired is set aside again."""
+    from lake.rejects import Which, reopen
+
+    which = Which(reason, file, day, tuple(ids or ()))
+    _decided(address, lambda lake: reopen(lake.store, address, which, by, because), False)
+
+
+def _decided(address: str, decide: Callable[[Lake], int], downstream: bool) -> None:
+    """Write decisions, and run their address while any waits: also those of a call that died before its run."""
+    from lake.plan import plan
+
+    whole = plan()
+    step = whole.step(address)
+    _run_steps(_with_downstream(whole, [step], downstream), "", before=lambda lake: _waiting(lake, address, decide))
+
+
+def _waiting(lake: Lake, address: str, decide: Callable[[Lake], int]) -> bool:
+    from lake.rejects import pending
+
+    with lake.writing(address):
+        count = decide(lake)
+    waits = pending(lake.store, address)
+    lake.say(address, f"{count:,} decided{'' if count or waits else ': nothing new, all of it was taken in before'}")
+    return waits
 
 
 @app.command()

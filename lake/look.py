@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import duckdb
 import pyarrow as pa
@@ -18,8 +19,10 @@ from lake import ops
 from lake.contract import Contract
 from lake.errors import ContractBroken, SourceMissing
 from lake.ops import Event
+from lake.rejects import STATES, Fate, State, Which, fates
 from lake.report.origin import maker, reader, writer
-from lake.report.rejects import counted, shown
+from lake.report.rejects import shown, whole
+from lake.run.repairs import REPAIRS
 from lake.settings import ZONES
 from lake.store import Store
 from lake.table import Table
@@ -97,28 +100,52 @@ def describe(store: Store, address: str, rows: int = 5) -> list[RenderableType]:
     return parts
 
 
-def rejected(store: Store, address: str | None = None, rows: int = 0) -> list[RenderableType]:
-    """Rows set aside that stand beside their tables as they are, by table and reason; the newest ones with their origin."""
-    found = counted(store, address)
-    groups: dict[tuple[str, str], int] = {}
-    for row in found:
-        for reason in row["reasons"]:
-            groups[row["address"], reason] = groups.get((row["address"], reason), 0) + 1
+def rejected(
+    store: Store,
+    address: str | None = None,
+    rows: int = 0,
+    *,
+    by: Literal["rule", "source", "day"] = "rule",
+    everything: bool = False,
+    which: Which | None = None,
+    plain: bool = False,
+) -> list[RenderableType]:
+    """Rows set aside about which nobody has decided (or `everything`, with what became of each), counted by rule, source or day; some of them."""
+    told = [f for f in fates(store, address, back=everything) if which is None or which.holds(f)]
+    found = [f for f in told if everything or f.state in ("open", "moot")]
+    groups: dict[tuple[str, str, str], int] = {}
+    for fate in found:
+        row = fate.reject
+        names: list[str] = row["reasons"] if by == "rule" else [fate.source] if by == "source" else [f"{row['at']:%Y-%m-%d}"]
+        for name in names:
+            group = fate.address, name, fate.state if everything else ""
+            groups[group] = groups.get(group, 0) + 1
     table = RichTable(box=None, pad_edge=False)
-    for name in ("address", "reason"):
+    for name in ("address", "reason" if by == "rule" else by, *(("state",) if everything else ())):
         table.add_column(name)
     table.add_column("rows", justify="right")
-    for (where, reason), n in sorted(groups.items(), key=lambda g: (g[0][0], -g[1], g[0][1])):
-        table.add_row(where, reason, f"{n:,}")
-    parts: list[RenderableType] = [table if groups else Text("nothing was rejected")]
-    newest = sorted(found, key=lambda r: r["at"], reverse=True)[:rows]
-    for row in newest:
+    for (where, name, state), n in sorted(groups.items(), key=lambda g: (g[0][0], -g[1], g[0][1:])):
+        table.add_row(where, name, *((state,) if everything else ()), f"{n:,}")
+    parts: list[RenderableType] = [table if groups else Text("nothing was rejected" if not told else "nothing is open")]
+    if others := Counter[State](f.state for f in told if not everything and f.state not in ("open", "moot")):
+        parts.append(Text("; ".join(f"{n:,} {state}: {STATES[state]}" for state, n in sorted(others.items())) + "   (--all lists them)"))
+    newest = sorted(found, key=lambda f: f.reject["at"], reverse=True)[:rows]
+    for fate in newest:
+        row = fate.reject
         origin = f"{row['source'] or row['address']} {row['file'] or ''}:{row['line'] or ''}"
-        parts.append(Text.assemble((f"{origin}  {', '.join(row['reasons'])}\n", "yellow"), shown(row, 500)))
-    if newest:
+        name = f"  [{fate.id}]" if which else ""
+        decided = f"\n{fate.state}: {_decision(fate)}" if fate.decision else ""
+        text = whole(row) if plain else shown(row, 500)
+        parts.append(Text.assemble((f"{origin}  {', '.join(row['reasons'])}{name}{decided}\n", "yellow"), text))
+    if newest and not plain:
         where = f" where address = '{address}'" if address else ""
         parts.append(Text(f'personal data is hidden or masked here; as it was read: lake sql "select file, line, row, raw from ops.rejects{where}"'))
     return parts
+
+
+def _decision(fate: Fate) -> str:
+    d: Mapping[str, Any] = fate.decision or {}
+    return f"{d['how']} on {d['at']:%Y-%m-%d} by {d['by']}: {d['because']}"
 
 
 def model_versions(store: Store, name: str | None = None) -> RenderableType:
@@ -179,7 +206,9 @@ def _grow(store: Store, tree: Tree, address: str, key: str, version: int | None,
     verdict = f"the gate: {held} of {len(checks)} checks held"
     tree = tree.add(f"{address} run {event.run}{doubt}, {event.at:%Y-%m-%d %H:%M} UTC, version {event.version}, code {event.code}; {verdict}")
     for name, vector in event.inputs.items():
-        if isinstance(vector, list):
+        if name == REPAIRS:
+            tree.add(f"decisions about its rejects, up to number {vector[1]}: lake rejects {address} --all")
+        elif isinstance(vector, list):
             if not name.startswith("models.") and not _holds(store, name, key):
                 continue
             branch = tree.add(f"{name} version {vector[1]}")

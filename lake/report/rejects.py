@@ -14,7 +14,8 @@ from lake import ops
 from lake.contract import Contract
 from lake.errors import ContractBroken
 from lake.ops import Standing
-from lake.report.masks import MOST_CHARACTERS, shown_bytes, shown_row
+from lake.report.masks import MOST_CHARACTERS, escaped, shown_bytes, shown_row
+from lake.run.repairs import REPAIRS, Repairs
 from lake.store import Store
 from lake.table import Table
 
@@ -46,6 +47,13 @@ def shown(reject: Row, most: int = MOST_CHARACTERS) -> str:
     return f"[hidden, {len(raw):,} bytes]" if guarded(reject["address"], reject["source"]) else shown_bytes(raw, most)
 
 
+def whole(reject: Row) -> str:
+    """A row of ops.rejects as it is, for who may see it: its control characters alone are escaped."""
+    if reject["raw"] is None:
+        return escaped(reject["row"] or f"[record of sha256 {reject.get('sha256')}]")
+    return escaped(bytes(reject["raw"]).decode("utf-8", errors="backslashreplace"))
+
+
 def counted(store: Store, address: str | None = None) -> list[dict[str, Any]]:
     """Rows set aside that stand beside their table as it is: rows and rejects add up to what was read.
 
@@ -60,7 +68,8 @@ def counted(store: Store, address: str | None = None) -> list[dict[str, Any]]:
 
 
 def _counted(store: Store, address: str, rows: Iterable[dict[str, Any]], ledger: Sequence[Row]) -> list[dict[str, Any]]:
-    standing = ops.standing(ops.events(store, address), Table(address, store).last_run())
+    events = ops.events(store, address)
+    standing = ops.standing(events, Table(address, store).last_run())
     whole = standing.made.run if standing.made else 0
     if standing.open and standing.open.full and standing.open.run in standing.published:  # it committed, and died before it could say so
         whole = standing.open.run
@@ -80,6 +89,10 @@ def _counted(store: Store, address: str, rows: Iterable[dict[str, Any]], ledger:
         return line["run"] > row["run"] and (line["base"] or 1) <= row["edition"] and (line["begin_offset"] or 0) <= (row["offset"] or 0)
 
     found = [r for r in rows if r["run"] in runs and not replaced(r)]
+    if not readings:  # of raw files the ledger tells what was read again; of other rows each run says which decisions it took in
+        taken = {e.run: (e.inputs.get(REPAIRS) or (None, 0))[1] for e in events if e.run in runs}
+        repairs = Repairs.of(store, address)
+        found = [r for r in found if not _judged_again(r, repairs.numbers(r["row_id"]), taken)]
     key = _key(address)
     last: dict[tuple[Any, ...], int] = {}
     for r in found:
@@ -103,6 +116,12 @@ def _place(reject: Row, key: Sequence[str]) -> tuple[Any, ...]:
     return reject["source"], reject["file"], reject["row_id"], reject["row"], reject["raw"]
 
 
+def _judged_again(reject: Row, decided: Sequence[int], taken: Mapping[int, int]) -> bool:
+    """Whether a later run took in a decision about the row, and so has judged it again; `taken` is the last decision that each run took in."""
+    then = taken.get(reject["run"], 0)
+    return any(reject["run"] < run and any(then < number <= to for number in decided) for run, to in taken.items())
+
+
 def _key(address: str) -> tuple[str, ...]:
     try:
         return Contract.load(address).key
@@ -119,7 +138,7 @@ def _settled(store: Store, address: str, standing: Standing, ids: set[str]) -> s
     if any(own.contract.column(k).type != "string" for k in key):  # Spark wrote the id, and writes a time otherwise than DuckDB
         return set()
     kept = _among(own, key, ids)
-    inputs = [Table(a, store) for a, read in standing.taken.items() if isinstance(read, list) and not a.startswith("models.")]
+    inputs = [Table(a, store) for a, read in standing.taken.items() if isinstance(read, list) and not a.startswith(("models.", "ops."))]
     names = [next((n for n in ("row_id", "text_id") if t.exists() and n in {c.name for c in t.contract.columns}), None) for t in inputs]
     one = _one(own, key[0])
     if not inputs or None in names or one is None:

@@ -35,6 +35,7 @@ from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
 from lake.run.record import Again, Intent, Outcome, contract_hash, read_by, run_row, taken_of
+from lake.run.repairs import EXACT, REPAIRS, Repairs, only
 from lake.settings import reached
 from lake.sources.drift import told_of
 from lake.sources.files import FileEdition, Mark, cut, discover
@@ -109,7 +110,7 @@ class TableRun:
             raise wrong from error
         if self.left:
             self._say(f"{outcome.sentence()}; {len(self.left):,} files are left")
-        if self.left or (intent.repeated and (again or self.raw)):
+        if self.left or (intent.repeated and (again or self.raw or self._repairs().number > _repaired(intent)[1])):
             return _together(outcome, self.go(full=False, again=again))
         return outcome
 
@@ -134,12 +135,18 @@ class TableRun:
                 return Intent(event.run, event.inputs, event.full, self._planned_files(event.run), repeated=True)
         taken = {} if full or first else taken_of(standing.taken)
         inputs: dict[str, Any] = {}
+        repairs = self._repairs()
+        repaired = repairs.between(taken.get(REPAIRS), 0 if full or first else repairs.number).files if self.raw else frozenset[str]()
+        self.again = replace(self.again, files=self.again.files | repaired)
         files, copies = list[FileEdition](), list[FileEdition]()
         for address in self.job.reads:
             if address.startswith("raw."):
                 told = self.left or self._new_files(address, standing, full=full or first)
                 if not full:  # a rebuild replaces the whole table in one commit
-                    told, self.left = cut(told, self.lake.settings.run_files, self.lake.settings.run_bytes)
+                    # A decision is taken in by one run, so that what it is about comes in that run.
+                    mine = [f for f in told if f.path in repaired]
+                    told, self.left = cut([f for f in told if f.path not in repaired], self.lake.settings.run_files, self.lake.settings.run_bytes)
+                    told = mine + told
                 found = [f for f in told if not f.copy]
                 copies += [f for f in told if f.copy]
                 files += found
@@ -151,6 +158,8 @@ class TableRun:
             if to is None:
                 return Outcome(self.job.writes, "skipped", message=f"{address} is not there yet")
             inputs[address] = [taken.get(address), to]
+        if repairs.number:
+            inputs[REPAIRS] = [taken.get(REPAIRS), repairs.number]
         changed = bool(files) or self.again.slices is not None or any(isinstance(v, list) and v[0] != v[1] for v in inputs.values())
         if copies:
             self._say(f"{len(copies)} files are copies of files that it reads: left out, as the contract says")
@@ -194,6 +203,7 @@ class TableRun:
         if built is None:
             self._event(intent, "nothing")
             return Outcome(self.job.writes, "nothing", run=intent.run, message="the inputs have new versions, but the same rows")
+        built = replace(built, rows=self._repairs(0, intent).mended(spark, built.rows))
         try:
             staged, figures = self._gated(spark, intent, transaction, built)
         except BatchRefused as refused:  # a drift is why, as likely as not
@@ -318,14 +328,22 @@ class TableRun:
             if self.job.grain != "whole":  # which is built from all rows anyway
                 raise SourceMissing(error.what, next_step=f"lake rebuild {self.job.writes}  (from all rows in place of the changed ones)") from error
             changes = {}
-        if changes and all(c is None or c.empty for c in changes.values()) and self.again.slices is None:
+        repairs = self._repairs(_repaired(intent)[0], intent)
+        if changes and all(c is None or c.empty for c in changes.values()) and self.again.slices is None and not repairs.rows:
             return None
         if self.job.grain == "whole":
             inputs = [Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables]
             return _Built(self._call(inputs, intent), replace=ALL)
         if self.job.grain == "slice":
-            return self._from_slices(spark, intent, tables, changes)
-        return self._from_rows(spark, intent, tables, changes)
+            return self._from_slices(spark, intent, tables, changes, repairs)
+        return self._from_rows(spark, intent, tables, changes, repairs)
+
+    def _repairs(self, since: int = 0, intent: Intent | None = None) -> Repairs:
+        """Decisions about the rejects of the table: all, or those after one of them that an intent takes in."""
+        if intent is not None and REPAIRS not in intent.inputs:
+            return Repairs(self.job.writes)
+        repairs = Repairs.of(self.lake.store, self.job.writes)
+        return repairs if intent is None else repairs.between(since, _repaired(intent)[1])
 
     def _changes(self, spark: SparkSession, address: str, since: int | None, to: int) -> Changes | None:
         table = Table(address, self.lake.store)
@@ -351,13 +369,14 @@ class TableRun:
                 self.lake.say(self.job.writes, f"reading {len(files)} files, {sum(f.size for f in files) / 1e6:.1f} MB")
                 parts.append(read(spark, files, source, self.lake.store, counts).withColumn("_source", F.lit(address)))
         records = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
+        records = self._repairs(0, intent).mended_records(spark, records, [c for a in self.raw for c in Contract.load(a).columns])
         # Counted in the pass that writes the good ones, and told while they are few: each apart would read every file once more.
         seen, problem = Observation("records"), F.col("_problem").isNotNull()
         watched = records.observe(
             seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"), _told(_problem_columns(), problem).alias("told")
         )
         good = watched.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
-        before = self._read_before() if any(v.get("again") for v in intent.inputs.values()) else set[str]()
+        before = self._read_before() if any(intent.inputs[address].get("again") for address in self.raw) else set[str]()
         again = [f for f in intent.files if f.head is not None or f.edition > f.base or f.path in before]
 
         def touched(current: DataFrame) -> DataFrame | None:
@@ -372,17 +391,24 @@ class TableRun:
             touched=None if intent.full or not again else touched,
         )
 
-    def _from_rows(self, spark: SparkSession, intent: Intent, tables: Sequence[str], changes: Mapping[str, Changes | None]) -> _Built:
-        """New and changed rows, built; and the keys that they, and what is gone, had in the table."""
+    def _from_rows(
+        self, spark: SparkSession, intent: Intent, tables: Sequence[str], changes: Mapping[str, Changes | None], repairs: Repairs
+    ) -> _Built:
+        """New and changed rows, built, those that a decision is about too; and the keys that they, and what is gone, had in the table."""
         new = [c.new if (c := changes[a]) else Table(a, self.lake.store).read(spark, intent.inputs[a][1]).limit(0) for a in tables]
         rows = self._call(new, intent)
-        if all(c is None or c.gone is None for c in changes.values()) and set(self.contract.key) & {"row_id", "text_id"}:
+        if repairs.ids:  # row-local: built from all rows of the inputs, a row is the same
+            whole = self._call([Table(a, self.lake.store).read(spark, intent.inputs[a][1]) for a in tables], intent)
+            rows = only(spark, rows, self.contract, repairs.ids, others=True).union(only(spark, whole, self.contract, repairs.ids))
+        elif all(c is None or c.gone is None for c in changes.values()) and set(self.contract.key) & {"row_id", "text_id"}:
             return _Built(rows)  # only rows that were never there, under ids of their own: nothing in the table can be touched
         gone = [c.gone if (c := changes[a]) and c.gone is not None else n.limit(0) for a, n in zip(tables, new, strict=True)]
         keys = rows.select(*self.contract.key).union(self._call(gone, intent).select(*self.contract.key)).distinct()
         return _Built(rows, touched=lambda _: keys)
 
-    def _from_slices(self, spark: SparkSession, intent: Intent, tables: Sequence[str], changes: Mapping[str, Changes | None]) -> _Built:
+    def _from_slices(
+        self, spark: SparkSession, intent: Intent, tables: Sequence[str], changes: Mapping[str, Changes | None], repairs: Repairs
+    ) -> _Built:
         """The slices that changes touch, whole, with the look-back before them at hand."""
         from pyspark.sql import functions as F
 
@@ -404,6 +430,8 @@ class TableRun:
         if self.again.slices is not None:  # also those that the table has, and its inputs no more
             first, last = self.again.slices
             asked = {k for k in slices([*inputs, self.table.read(spark)]) if first <= str(k) <= last}
+        if mine := repairs.slices(column):
+            asked |= {k for k in {*known, *slices([self.table.read(spark)])} if str(k) in mine}
         built, needed = slices_to_build(touched, known, self.job, asked)
         self.lake.say(self.job.writes, f"building {len(built)} of {len(known)} slices")
         rows = self._call([i.where(F.col(column).isin(needed)) for i in inputs], intent)
@@ -419,7 +447,7 @@ class TableRun:
 
         lineage = {
             "run": intent.run,
-            "input_version": next((v[1] for a, v in intent.inputs.items() if isinstance(v, list) and not a.startswith("models.")), None),
+            "input_version": next((v[1] for a, v in intent.inputs.items() if isinstance(v, list) and not a.startswith(("models.", "ops."))), None),
         }
         extra = [n for n in lineage if n in {c.name for c in self.contract.columns} and n not in rows.columns]
         return self.table.shaped(rows.select("*", *[F.lit(lineage[n]).cast("bigint").alias(n) for n in extra]))
@@ -803,7 +831,13 @@ def _rejected_columns(contract: Contract, reasons: Column) -> list[Column]:
     names = [c.name for c in contract.columns]
     origin = [F.col(c) for c in ("source", "file", "edition", "line", "offset") if c in names]
     key = F.concat_ws(",", *[F.col(k).cast("string") for k in contract.key]).alias("row_id")
-    return [key, *origin, reasons.alias("reasons"), F.to_json(F.struct(*names)).alias("row")]
+    return [key, *origin, reasons.alias("reasons"), F.to_json(F.struct(*names), {"timestampFormat": EXACT["timestampFormat"]}).alias("row")]
+
+
+def _repaired(intent: Intent) -> tuple[int, int]:
+    """From which decision about rejects to which an intent takes them in."""
+    since, to = intent.inputs.get(REPAIRS) or (None, 0)
+    return since or 0, to
 
 
 def _edition(row: Mapping[str, Any], uri: str) -> FileEdition:

@@ -150,7 +150,7 @@ def test_a_raw_contract_says_where_its_files_lie(project: Path) -> None:
 
 def test_contracts_of_ops_come_with_the_library_and_not_from_the_project(project: Path) -> None:
     write(project / "schemas" / "ops" / "own.yaml", "not: a contract\n")
-    assert addresses("ops") == ["ops.checks", "ops.files", "ops.metrics", "ops.models", "ops.rejects", "ops.runs"]
+    assert addresses("ops") == ["ops.checks", "ops.files", "ops.metrics", "ops.models", "ops.rejects", "ops.repairs", "ops.runs"]
     assert addresses("gold") == ["gold.daily", "gold.totals"]
     assert {"raw.readings", "silver.readings", "ops.runs"} < set(addresses())
 

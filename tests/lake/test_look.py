@@ -20,6 +20,7 @@ from rich.console import Console, RenderableType
 from lake import look, ops
 from lake.contract import Contract
 from lake.errors import ContractBroken, SourceMissing
+from lake.rejects import Which, fates, waive
 from lake.store import Store
 from tests.lake.project import contract, write_contract, write_project
 
@@ -168,6 +169,29 @@ def test_only_rejects_of_published_runs_count(project: Path, store: Store) -> No
     assert [line.split() for line in table.splitlines()[1:3]] == [["silver.notes", "missing:text", "2"], ["silver.notes", "wrong_shape:client", "1"]]
     assert shown[0].startswith("[a].txt:7  missing:text\n[hidden, 4 bytes]")
     assert "nothing was rejected" in said(look.rejected(store, "gold.daily"))
+
+
+def test_rejects_are_counted_by_source_and_day_and_with_what_became_of_them(project: Path, store: Store) -> None:
+    write(store, "silver.notes", [note("a")], run=1)
+    ops.append(store, "runs", [event("silver.notes", 1, "published")])
+    ops.append(store, "rejects", [
+        reject(1, "missing:text", "wrong_shape:client", row_id="a", source="raw.notes", row='{"client": "Eleanor"}'),
+        reject(1, "missing:text", row_id="b", row="{}"),
+    ])  # fmt: skip
+    by = {name: [line.split() for line in said(look.rejected(store, by=name)).splitlines()[1:]] for name in ("source", "day")}
+    assert [row[0] for row in by["source"]] == ["silver.notes"] * 2 and "raw.notes" in [row[1] for row in by["source"]]
+    assert by["day"] == [["silver.notes", f"{AT:%Y-%m-%d}", "2"]]
+    hidden, plain = (said(look.rejected(store, "silver.notes", 5, which=Which("wrong_shape"), plain=plain)) for plain in (False, True))
+    [fate] = [f for f in fates(store) if f.reject["row_id"] == "a"]
+    assert f"[{fate.id}]\nclient: [hidden]" in hidden and f'[{fate.id}]\n{{"client": "Eleanor"}}' in plain
+    assert waive(store, "silver.notes", Which(ids=(fate.id,)), "[ada]", "of a [test]") == 1
+    assert "1 waived: left out for good, by a name and for a reason" in said(look.rejected(store))
+    told = said(look.rejected(store, "silver.notes", 5, everything=True))
+    assert (
+        "waived on " in told
+        and "by [ada]: of a [test]" in told
+        and [line.split()[2:] for line in told.splitlines()[1:3]] == [["open", "1"], ["waived", "1"]]
+    )
 
 
 def counts(store: Store, address: str | None = None) -> list[list[str]]:
