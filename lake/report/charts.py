@@ -296,8 +296,9 @@ def trend(points: Sequence[Point], low: float | None, high: float | None, label:
     there = [(x, y(value)) for x, _, value in places if value is not None]
     if len(there) > 1:
         inside.append(f'<path class="mean" d="M{"L".join(f"{x:.0f} {at:.0f}" for x, at in there)}"/>')
+    level = len(set(values)) == 1  # then a dot a run says no more than the line does
     for x, p, value in places:
-        if value is not None:
+        if value is not None and (not level or not p.held or p is points[-1]):
             said = f"{value:.4%}".replace(".0000", "") if share else number(value)
             css = f"{'held' if p.held else 'lost'}{' now' if p is points[-1] else ''}"
             inside.append(_dot(x, y(value), css, f"{_run(p)}: {said}{'' if p.held else ', broken'}"))

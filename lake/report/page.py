@@ -20,6 +20,7 @@ from lake.report.books import Ran, Rejected, inputs_of
 from lake.report.data import BINS, DAYS, LEVELS, Series
 from lake.report.facts import Facts
 from lake.report.masks import without
+from lake.report.tables import Place
 
 LABELS = 18  # bars of labels shown one by one; the rest are told in a line
 FIRST_SERIES = 6  # of each source of sensors, two rows of three; the others open at a click
@@ -36,8 +37,8 @@ class Headline:
     sentence: str
 
 
-def render(facts: Facts, secrets: Iterable[str] = ()) -> str:
-    """The page of a night; none of `secrets` is in it, whatever message they came in."""
+def render(facts: Facts, secrets: Iterable[str] = (), pages: Mapping[Place, str] | None = None) -> str:
+    """The page of a night; none of `secrets` is in it, whatever message they came in. `pages` are those of its tables' runs."""
     page = (
         environment()
         .get_template("template.html.j2")
@@ -59,6 +60,7 @@ def render(facts: Facts, secrets: Iterable[str] = ()) -> str:
             sensor_groups=_sensor_groups(facts),
             slowest=max((r.seconds or 0.0 for r in facts.ran), default=0.0) or 1.0,
             leads=leads(facts),
+            pages=_newest(facts, pages or {}),
         )
     )
     return without(page, secrets)
@@ -275,6 +277,12 @@ def _by_address(rejected: Sequence[Rejected]) -> list[tuple[str, list[Rejected]]
     for r in rejected:
         found.setdefault(r.address, []).append(r)
     return sorted(found.items(), key=lambda f: (-sum(r.rows for r in f[1]), f[0]))
+
+
+def _newest(facts: Facts, pages: Mapping[Place, str]) -> dict[str, str]:
+    """The page of each address: of tonight's run, else of the last one."""
+    runs = [(r.address, n) for r in facts.ran for n in (r.last.run if r.last else None, r.run) if n]
+    return {place[0]: pages[place] for place in runs if place in pages}
 
 
 def _sensor_groups(facts: Facts) -> list[tuple[str, list[Series], list[Series]]]:

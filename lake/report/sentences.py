@@ -54,7 +54,7 @@ def title(rule: str) -> str:
     words = rule.removeprefix("expect_").removeprefix("column_").replace("_", " ")
     for long, short in ((" to not be ", " not "), (" to be ", " "), (" to ", " "), ("pair values a ", "first "), (" than b", " than the second")):
         words = words.replace(long, short)
-    return words.removeprefix("compound ").removeprefix("select column ").removeprefix("to ")
+    return words.removeprefix("compound ").removeprefix("select column ").removeprefix("table ").removeprefix("to ")
 
 
 def seen(observed: str | None) -> str:
@@ -149,4 +149,6 @@ def _limits(asked: Mapping[str, Any]) -> str:
         return f": {', '.join(values[:8])}{' …' if len(values) > 8 else ''}"
     if "min_value" in asked or "max_value" in asked:
         return f" {_between(asked).removesuffix(' was')}"
+    if len(asked) == 1 and (only := next(iter(asked))) in ("regex", "like_pattern", "strftime_format", "type_", "json_schema"):
+        return f": {asked[only]}"  # the expectation's name says what it is
     return ": " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in asked.items())

@@ -12,7 +12,8 @@ from lake.lake import Lake
 from lake.ops import Event
 from lake.plan import Plan
 from lake.report import charts
-from lake.report.masks import without
+from lake.report.facts import UNREADABLE
+from lake.report.masks import shown_text, without
 from lake.report.page import Headline, count, environment, secrets_of, style
 from lake.report.tables import Place, Point, TableFacts, due, has_page, read_tables
 
@@ -47,12 +48,18 @@ def pages_there(lake: Lake) -> set[Place]:
 def write_pages(lake: Lake, plan: Plan, events: Sequence[Event], night: str | None, report: str | None = None) -> dict[Place, str]:
     """Make the pages of a night's runs, and those that are missing of the last runs; gives every run that has a page, with its place.
 
-    `report` is the name of the nightly page that they lead back to. The pages of older runs stay as they are.
+    `report` is the name of the nightly page that they lead back to. The pages of older runs stay as they are. Where they can't be
+    made it is told, and the night goes on with those that are there.
     """
-    there = pages_there(lake)
-    runs = due(events, night, there)
-    there |= {(e.address, e.run) for e in runs}
-    _write(lake, read_tables(lake.store, plan, events, runs), there, report)
+    there = set[Place]()
+    try:
+        there = pages_there(lake)
+        runs = due(events, night, there)
+        made = there | {(e.address, e.run) for e in runs}
+        _write(lake, read_tables(lake.store, plan, events, runs), made, report)
+        there = made
+    except UNREADABLE as error:
+        lake.say("reports.nightly", f"the pages of its tables could not be made: {shown_text(f'{type(error).__name__}: {error}', 300)}")
     return {place: page_of(place) for place in there}
 
 
@@ -65,14 +72,17 @@ def write_run_pages(lake: Lake, plan: Plan, runs: Collection[Place]) -> list[Pat
 
 
 def put_page(lake: Lake, name: str, page: bytes) -> Path:
-    """A page into the lake, and beside the other local state: whole or not at all, since somebody may be looking."""
+    """A page into the lake, and beside the other local state; gives the local one."""
     lake.store.put(f"{PAGES}/{name}", page)
-    local = lake.settings.state / "reports" / name
-    local.parent.mkdir(parents=True, exist_ok=True)
-    aside = local.with_suffix(".part")
+    return put_local(lake.settings.state / "reports" / name, page)
+
+
+def put_local(path: Path, page: bytes) -> Path:
+    """A page as a file: whole or not at all, since somebody may be looking."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".part")
     aside.write_bytes(page)
-    aside.replace(local)
-    return local
+    return aside.replace(path)
 
 
 def render_table(table: TableFacts, there: Collection[Place] = (), report: str | None = None, secrets: Iterable[str] = ()) -> str:
@@ -140,7 +150,8 @@ def _past_lead(table: TableFacts) -> str:
     clean = sum(p.broken == 0 for p in table.past)
     if len(table.past) == 1:
         return "This is the first run."
-    return f"{count(refused, 'run')} of {len(table.past)} refused; in {clean} of them every rule held."
+    held = "all" if clean == len(table.past) else clean or "none"
+    return f"{refused or 'None'} of {len(table.past)} runs {'were' if refused > 1 else 'was'} refused; all rules held in {held} of them."
 
 
 def _figures(table: TableFacts) -> Figures:

@@ -125,9 +125,7 @@ class Books:
             },
         )
 
-    def check(
-        self, address: str, rule: str, success: bool = True, severity: str = "critical", message: str = "", run: int = 1, **more: Any
-    ) -> None:
+    def check(self, address: str, rule: str, success: bool = True, severity: str = "critical", message: str = "", run: int = 1, **more: Any) -> None:
         """One verdict."""
         self.add(
             "checks",
@@ -583,13 +581,16 @@ def judged(root: Path, rules: int, runs: int = 24, status: str = "published", ad
         rows, bad = 900 + chance.randrange(120), chance.randrange(3, 9)
         refused = (status == "refused") if last else run == runs // 2
         inputs = {"bronze.banking77": [run - 1 or None, run], "bronze.sms_spam": [max(1, run - 3), run]}
+        books.run("bronze.banking77", "published", seconds=1.0, kept=rows, rejected=0, run=run, inputs={"raw.banking77": {"files": 1}}, version=run)
         for n in range(rules):
             rule, asked = KINDS[n % len(KINDS)] if n else ("expect_table_row_count_to_be_between", {"min_value": 500, "max_value": 1000})
             column = COLUMNS[n // len(KINDS) % len(COLUMNS)] if n else None
             counted = "proportion" not in rule and "count" not in rule
             broken = (bad if n == 2 else 0) if counted else 0
             held, fate = not broken, "quarantine" if counted else "refuse" if n % 7 == 0 else "warn"
-            observed = f"{broken} of {rows} unexpected" if counted else str(rows if n == 0 else 0.9 + chance.random() / 10 if "proportion" in rule else 80)
+            observed = (
+                f"{broken} of {rows} unexpected" if counted else str(rows if n == 0 else 0.9 + chance.random() / 10 if "proportion" in rule else 80)
+            )
             if n == 0:
                 held, fate = not refused, "refuse"
                 observed = str(rows if not refused else 37)
@@ -614,6 +615,5 @@ def judged(root: Path, rules: int, runs: int = 24, status: str = "published", ad
             address, "refused" if refused else "published", seconds=4 + chance.random() * 6, kept=kept, rejected=None if refused else aside,
             run=run, inputs=inputs, message=message, version=None if refused else run,
         )  # fmt: skip
-        books.run("bronze.banking77", "published", seconds=1.0, kept=rows, rejected=0, run=run, inputs={"raw.banking77": {"files": 1}}, version=run)
         books.close()
     return lake
