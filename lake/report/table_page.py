@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from lake import ops
@@ -63,12 +64,16 @@ def write_pages(lake: Lake, plan: Plan, events: Sequence[Event], night: str | No
     return {place: page_of(place) for place in there}
 
 
-def write_run_pages(lake: Lake, plan: Plan, runs: Collection[Place]) -> list[Path]:
-    """Make the pages of some runs, as `lake run` leaves them; gives their copies beside the other local state."""
-    events = ops.events(lake.store)
-    judged = {(e.address, e.run): e for e in events if (e.address, e.run) in runs and has_page(e)}
-    there = pages_there(lake) | judged.keys()
-    return _write(lake, read_tables(lake.store, plan, events, list(judged.values())), there, None)
+def write_run_pages(lake: Lake, plan: Plan, addresses: Collection[str], since: datetime) -> list[Path]:
+    """Make the pages of what ran by hand since a moment; gives their copies beside the other local state."""
+    try:
+        events = ops.events(lake.store)
+        runs = {(e.address, e.run): e for e in events if e.address in addresses and e.at >= since and has_page(e)}
+        there = pages_there(lake) | runs.keys() if runs else set[Place]()
+        return _write(lake, read_tables(lake.store, plan, events, list(runs.values())), there, None)
+    except UNREADABLE as error:
+        lake.say("lake", f"the pages could not be made: {shown_text(f'{type(error).__name__}: {error}', 300)}")
+        return []
 
 
 def put_page(lake: Lake, name: str, page: bytes) -> Path:
