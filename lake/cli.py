@@ -313,6 +313,23 @@ def rejects(
 
 
 @app.command()
+def docs(address: Address, run: Annotated[int | None, typer.Option(help="run number; default the last one judged")] = None) -> None:
+    """Great Expectations' own Data Docs of a verdict, here and in the lake; `lake nightly` makes pages of ours by itself."""
+    from lake.lake import Lake
+    from lake.report.gx_docs import write_docs
+
+    with Lake.open() as lake:
+        written = write_docs(lake, address, run)
+    console.print(f"{address} run {written.run}: {written.docs.rules} expectations", soft_wrap=True)
+    for rule in written.docs.left_out:
+        console.print(
+            f"left out: {rule}, which is no expectation of GX, or whose arguments were too long for the books", markup=False, soft_wrap=True
+        )
+    console.print(f"page: {written.page}\nlake: {written.uri}", soft_wrap=True)
+    console.print("GX's pages load their style and tables from the web (CDNs): offline they read as plain text", style="dim")
+
+
+@app.command()
 def models(name: Annotated[str | None, typer.Argument(help="one model only")] = None) -> None:
     """Model versions, their figures and what was decided about them."""
     from lake.lake import Lake
