@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import re
+import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -234,7 +235,9 @@ def _quiet() -> Generator[list[str]]:
     logger.propagate, logger.handlers = False, [Gather(logging.WARNING)]
     logger.setLevel(logging.WARNING)
     try:
-        yield gathered
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its 183 plugins, loaded at the first address, warn of Python's future
+            yield gathered
     finally:
         logger.propagate, logger.handlers = before[0], before[2]
         logger.setLevel(before[1])
