@@ -14,6 +14,8 @@ from lake.errors import SourceMissing
 from lake.gate.docs import Docs, build_docs
 from lake.lake import Lake
 from lake.report.books import hides
+from lake.report.masks import masked
+from lake.report.sentences import figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +54,7 @@ def write_docs(lake: Lake, address: str, run: int | None = None) -> Written:
 
 
 def _shown(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row of ops.checks as it may be shown."""
-    return {**row, "observed": json.dumps("hidden: classified")} if hides(row) else row
+    """A row of ops.checks as it may be shown: values hidden or masked, figures as they are."""
+    if hides(row):
+        return {**row, "observed": json.dumps("hidden: classified")}
+    return row if figure(row["observed"]) is not None else {**row, "observed": masked(row["observed"] or "")}
