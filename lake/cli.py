@@ -180,7 +180,8 @@ def _run_steps(steps: list[Step], how: Literal["", "full", "rebuild"], again: Ca
     from lake.run import load
     from lake.run import run as run_one
 
-    began, code, outcomes = datetime.now(UTC), 0, list[Outcome]()
+    began, code = datetime.now(UTC), 0
+    outcomes: list[Outcome] = []
     with Lake.open() as lake:
         for step in steps:
             with lake.writing(step.job.writes):

@@ -30,7 +30,13 @@ def build_docs(folder: Path, address: str, run: int, at: datetime, checks: Seque
     What was judged is shown, also of a batch that was refused and that nobody can judge again. GX's pages take their style from
     the web (CDNs of Bootstrap, Font Awesome, Vega); without it they read as plain text.
     """
-    gx = _gx()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what GX 2 will do otherwise: the arguments are as they were judged
+        return _built(folder, address, run, at, checks)
+
+
+def _built(folder: Path, address: str, run: int, at: datetime, checks: Sequence[Mapping[str, Any]]) -> Docs:
+    import great_expectations as gx
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult, RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
         ExpectationSuiteIdentifier,
@@ -84,9 +90,7 @@ def build_docs(folder: Path, address: str, run: int, at: datetime, checks: Seque
         expectation_suite_identifier=ExpectationSuiteIdentifier(name=address), run_id=run_id, batch_identifier=f"run-{run}"
     )
     context.validation_results_store.set(key, verdict)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        context.build_data_docs(site_names=[_SITE])
+    context.build_data_docs(site_names=[_SITE])
     for walk_through in (folder / "static" / "images").glob("*.gif"):
         walk_through.unlink()  # 3.4 of 4.2 MB, of how to use GX: nothing of this verdict
     return Docs(folder, len(results), tuple(left_out))
@@ -135,10 +139,3 @@ def _is_known(rule: str) -> bool:
     except ExpectationNotFoundError:
         return False
     return True
-
-
-def _gx() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # GX's own imports warn of their dependencies' futures
-        import great_expectations as gx
-    return gx
