@@ -53,7 +53,7 @@ def _built(folder: Path, address: str, run: int, at: datetime, checks: Sequence[
             continue
         meta = {"on_fail": row["on_fail"], "judged_by": row["judged_by"]}
         asked.append((ExpectationConfiguration(type=row["rule"], kwargs=kwargs, meta={k: v for k, v in meta.items() if v}), row))
-    context = gx.get_context(mode="ephemeral")  # one of its own: the gate's knows other suites
+    context: Any = gx.get_context(mode="ephemeral")  # one of its own: the gate's knows other suites
     context.variables.progress_bars = {"globally": False}
     backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
     for site in list(context.get_site_names()):
