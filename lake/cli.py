@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,7 +25,7 @@ from lake.settings import Settings, project_root
 if TYPE_CHECKING:
     from lake.lake import Lake
     from lake.plan import Plan, Step
-    from lake.run import Again
+    from lake.run import Again, Outcome
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(highlight=False)
@@ -233,17 +234,32 @@ def _run_steps(
     from lake.run import load
     from lake.run import run as run_one
 
-    code = 0
+    began, code = datetime.now(UTC), 0
+    outcomes: list[Outcome] = []
     with Lake.open() as lake:
         for step in steps if before(lake) else ():
             with lake.writing(step.job.writes):
                 outcome = run_one(step, load(step), lake, full=how == "full", rebuild=how == "rebuild", again=again(lake, step))
+            outcomes.append(outcome)
             lake.say(step.job.writes, f"{outcome.sentence()}  [{outcome.seconds:.1f} s]")
             if outcome.error:
                 Console(stderr=True, highlight=False).print(str(outcome.error), markup=False, style="red")
                 code = code or outcome.exit_code
                 break
+        _tell(lake, outcomes, began)
     raise SystemExit(code)
+
+
+def _tell(lake: Lake, outcomes: list[Outcome], since: datetime) -> None:
+    """The pages of runs by hand, and who is to be told of them; a night sees to its own."""
+    from lake.alerts import alert
+    from lake.plan import plan
+    from lake.report.table_page import write_run_pages
+
+    pages = write_run_pages(lake, plan(), {o.address for o in outcomes}, since)
+    for page in pages:
+        console.print(f"page: {page}", soft_wrap=True)
+    alert(lake, plan(), outcomes, f"lake run, by hand: {', '.join(f'{o.address} {o.status}' for o in outcomes)}")
 
 
 @app.command()
@@ -253,6 +269,7 @@ def nightly() -> None:
 
 
 def _night(before: Callable[[Lake], None] | None) -> int:
+    from lake.alerts import broke_off
     from lake.lake import Lake
     from lake.night import call, show
     from lake.night import nightly as night_of
@@ -268,7 +285,9 @@ def _night(before: Callable[[Lake], None] | None) -> int:
                 console.print(f"page: {page}", soft_wrap=True)
     except Exception as error:  # before its first job, or after its last: nobody else would tell
         code = error.exit_code if isinstance(error, LakeError) else 1
-        call(Settings.load(), {"night": "", "exit_code": code, "text": f"the night broke off: {type(error).__name__}: {error}", "outcomes": []})
+        settings = Settings.load()
+        broke_off(settings, error, lambda problem: print(problem, file=sys.stderr, flush=True))
+        call(settings, {"night": "", "exit_code": code, "text": f"the night broke off: {type(error).__name__}: {error}", "outcomes": []})
         raise
     return night.exit_code
 
@@ -531,6 +550,23 @@ def expectations(
 
 
 @app.command()
+def docs(address: Address, run: Annotated[int | None, typer.Option(help="run number; default the last one judged")] = None) -> None:
+    """Great Expectations' own Data Docs of a verdict, here and in the lake; `lake nightly` makes pages of ours by itself."""
+    from lake.lake import Lake
+    from lake.report.gx_docs import write_docs
+
+    with Lake.open() as lake:
+        written = write_docs(lake, address, run)
+    console.print(f"{address} run {written.run}: {written.docs.rules} expectations", soft_wrap=True)
+    for rule in written.docs.left_out:
+        console.print(
+            f"left out: {rule}, which is no expectation of GX, or whose arguments were too long for the books", markup=False, soft_wrap=True
+        )
+    console.print(f"page: {written.page}\nlake: {written.uri}", soft_wrap=True)
+    console.print("GX's pages load their style and tables from the web (CDNs): offline they read as plain text", style="dim")
+
+
+@app.command()
 def models(name: Annotated[str | None, typer.Argument(help="one model only")] = None) -> None:
     """Model versions, their figures and what was decided about them."""
     from lake.lake import Lake
@@ -561,12 +597,12 @@ def restore(address: Address, to: Annotated[int, typer.Option("--to", help="tabl
 
 
 @app.command()
-def doctor() -> None:
+def doctor(alert: Annotated[bool, typer.Option("--alert", help="send a message to every address of LAKE_ALERTS, to see it come")] = False) -> None:
     """Check this place: Java, jars, store, keys, conditional writes; says what to type where something is missing."""
-    from lake.doctor import findings
+    from lake.doctor import findings, told
 
     wrong = 0
-    for finding in findings():
+    for finding in [told()] if alert else findings():
         console.print(f"{'[green]ok  [/]' if finding.fine else '[red]no  [/]'} {escape(finding.what)}", soft_wrap=True)
         if not finding.fine:
             console.print(f"       next: {finding.next_step}", markup=False, soft_wrap=True)

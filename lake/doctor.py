@@ -19,6 +19,7 @@ from lake.settings import CHECKOUT, Settings, project_root
 
 _JAVA = 17  # Spark 4.2 starts on no older one
 _INSTALL_JAVA = f"sudo apt-get install openjdk-{_JAVA}-jre-headless     (where there is none, as in Debian 13: openjdk-21-jre-headless)"
+_ALERTS = "export LAKE_ALERTS='mailto://user:password@example.org slack://...'   # https://appriseit.com/services lists what there is"
 _SET_UP = f"make -C {CHECKOUT} set-up"
 
 
@@ -43,8 +44,20 @@ def findings(settings: Settings | None = None) -> Iterator[Finding]:
     except SettingsWrong as error:
         yield Finding(error.what, False, error.next_step)
         return
-    for look in (_jars, _project, _keys, _store, _base_model):
+    for look in (_jars, _project, _keys, _store, _alerts, _base_model):
         yield _tried(partial(look, settings))
+
+
+def told() -> Finding:
+    """A message to every address of LAKE_ALERTS, and whether it went."""
+    from lake.alerts import addresses, send
+
+    settings = Settings.load()
+    if not addresses(settings):
+        return Finding("LAKE_ALERTS is not set: nobody is told", False, _ALERTS)
+    body = f"This is what an alert of the lake {settings.root} looks like. Nothing is wrong."
+    problems = send(settings, "Millrace: a trial message", body, grave=False)
+    return Finding("; ".join(problems) or f"a trial message went to {len(addresses(settings))} of LAKE_ALERTS", not problems, _ALERTS)
 
 
 def _tried(look: Callable[[], Finding]) -> Finding:
@@ -128,6 +141,16 @@ def _store(settings: Settings) -> Finding:
     if settings.single_writer and not safe:
         return Finding(f"{what}; LAKE_SINGLE_WRITER says that one driver is all there is", True)
     return Finding(what, safe, "one driver only: export LAKE_SINGLE_WRITER=1")
+
+
+def _alerts(settings: Settings) -> Finding:
+    from lake.alerts import addresses, services
+
+    if not addresses(settings):
+        return Finding("alerts: none; LAKE_ALERTS names who is told of a refused batch", True)
+    names, wrong = services(settings)
+    on = "of what is refused or fails, and of warnings" if settings.alert_on == "warning" else "of what is refused or fails"
+    return Finding("; ".join(wrong) or f"alerts {on}: {', '.join(names)}   (try them: lake doctor --alert)", not wrong, _ALERTS)
 
 
 def _base_model(settings: Settings) -> Finding:

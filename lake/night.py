@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from lake import ops
+from lake.alerts import alert
 from lake.errors import LakeError, RunFailed
 from lake.lake import Lake
 from lake.plan import Plan, Step, plan
@@ -73,6 +74,7 @@ def nightly(lake: Lake, *, only: Sequence[str] = (), whole: Plan | None = None) 
     night = Night(lake.night, tuple(outcomes.values()), tuple(tended))
     if night.exit_code:
         call(lake.settings, night.facts())
+    alert(lake, whole, night.outcomes, night.sentence())
     return night
 
 
@@ -153,7 +155,7 @@ def call(settings: Settings, facts: Mapping[str, Any]) -> None:
                 pass
         else:
             # The command is the user's own setting; the lake's and its sources' keys are none of its business.
-            clean = {k: v for k, v in os.environ.items() if not (k.startswith("LAKE_") and k.endswith("_KEY"))}
+            clean = {k: v for k, v in os.environ.items() if not (k.startswith("LAKE_") and k.endswith("_KEY")) and k != "LAKE_ALERTS"}
             subprocess.run(target, shell=True, input=told, text=True, timeout=_CALL_SECONDS, check=True, env=clean)
     except (OSError, http.client.HTTPException, ValueError, subprocess.SubprocessError) as error:
         # Never the error's own words: they repeat the command or the address, which may hold a token.

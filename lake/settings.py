@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     run_bytes: int = Field(32 * 1024**3, gt=0, description="their bytes, but one file at least")
     single_writer: bool = Field(False, description="write although the store does not honour If-None-Match: one driver only")
     on_failure: str | None = Field(None, description="command, or http(s) address of a webhook, called when a night fails")
+    alerts: SecretStr | None = Field(None, description="addresses of Apprise, by white space or commas: who is told of what was refused or failed")
+    alert_on: Literal["refused", "warning"] = Field("warning", description="tell of warnings too, or only of what was refused or failed")
     pii_key_file: Path | None = Field(None, description="file with the key of the personal-data tokens; default keys/pii in local state or .lake")
     home: Path | None = Field(None, description="folder of local state; default <project>/.lake")
 

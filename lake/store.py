@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import mimetypes
 import os
 import re
 import secrets
@@ -236,7 +237,9 @@ class Store:
                 whole.replace(self._file(key))
             return
         with _answers(self):
-            self.s3().put_object(Bucket=self.bucket, Key=self._s3_key(key), Body=body)
+            # A browser shows a page that says it is one, and saves any other.
+            kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+            self.s3().put_object(Bucket=self.bucket, Key=self._s3_key(key), Body=body, ContentType=kind)
 
     def put_if_absent(self, key: str, body: bytes) -> bool:
         """Write a key that is not there yet, whole or not at all; of any number of racing writers exactly one gets True."""

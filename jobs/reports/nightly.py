@@ -1,12 +1,12 @@
-"""The nightly page: what ran, what was refused, what the data and the model look like; one HTML file, one row."""
+"""The nightly page: what ran, what was refused, what the data and the model look like; a page for each table's run, one row."""
 
-from pathlib import Path
 from typing import Any
 
-from lake import Job, main
+from lake import Job, main, ops
 from lake.lake import Lake
 from lake.report.facts import read_facts
 from lake.report.page import page_name, render, row, secrets_of
+from lake.report.table_page import put_local, put_page, write_pages
 
 JOB = Job(
     writes="reports.nightly",
@@ -16,22 +16,14 @@ JOB = Job(
 
 
 def build(lake: Lake) -> list[dict[str, Any]]:
-    """The page goes into the lake under the night's id, and beside the other local state as latest.html; the row tells where."""
+    """The pages go into the lake, the night's under its id, and beside the other local state, as latest.html too; the row tells where."""
     facts = read_facts(lake)
-    page = render(facts, secrets_of(lake)).encode()
     name = page_name(facts)
-    lake.store.put(f"reports/pages/{name}", page)
-    for local in (name, "latest.html"):
-        _write(lake.settings.state / "reports" / local, page)
+    pages = write_pages(lake, facts.plan, ops.events(lake.store), lake.night, name)
+    page = render(facts, secrets_of(lake), pages).encode()
+    local = put_page(lake, name, page)
+    put_local(local.with_name("latest.html"), page)
     return [row(facts, lake.store.key_uri(f"reports/pages/{name}"))]
-
-
-def _write(path: Path, page: bytes) -> None:
-    """Whole or not at all: somebody may be looking."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".part")
-    aside.write_bytes(page)
-    aside.replace(path)
 
 
 if __name__ == "__main__":

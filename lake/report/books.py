@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from lake import ops
+from lake.job import Job
 from lake.ops import Event
 from lake.plan import Plan, Step
 from lake.report.masks import shown_text, without_values
@@ -24,6 +25,7 @@ from lake.table import Table
 
 MOST_OF_A_ROW = 100_000  # characters: of a row cut off nothing can be shown, since no column of it is known
 EXAMPLES = 3  # of each reason: the fourth says nothing that the first three did not
+FATES = ("refuse", "warn", "quarantine")  # the gravest first
 _COUNTED = re.compile(r"unique_value_count|proportion_of|\d+ of \d+ unexpected$")  # checks that saw a count, not a value
 _AT_ONCE = 8  # tables asked at the same time: on S3 each is a few round trips, and the page waits for all
 _BY_HAND = timedelta(hours=24)  # a page asked for by hand tells of the day before the last event
@@ -90,6 +92,12 @@ class Check:
     severity: str
     success: bool
     message: str
+    on_fail: str | None = None  # quarantine | refuse | warn; None: judged before that was recorded
+
+    @property
+    def fate(self) -> str:
+        """What its failure did: as recorded, else as its severity was taken then."""
+        return self.on_fail or ("refuse" if self.severity == "critical" else "warn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +115,8 @@ class Judged:
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """Checks that did not, critical ones first."""
-        order = ("critical", "warning", "info")
-        return tuple(sorted((c for c in self.checks if not c.success), key=lambda c: (order.index(c.severity) if c.severity in order else 9, c.rule)))
+        """Checks that did not, those that refuse first."""
+        return tuple(sorted((c for c in self.checks if not c.success), key=lambda c: (FATES.index(c.fate) if c.fate in FATES else 9, c.rule)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,31 +187,35 @@ def runs(plan: Plan, events: Iterable[Event], night: str | None, standing: Mappi
 
 def rejected(store: Store, ran: Sequence[Ran]) -> tuple[Rejected, ...]:
     """Rows that tonight's runs set aside, by address and reason, most first; a row with two reasons counts under each."""
-    tonight = {(r.address, r.run) for r in ran if r.run and r.status in ("published", "refused")}
+    return tuple(r for _, r in rejected_by(store, {(r.address, r.run) for r in ran if r.run and r.status in ("published", "refused")}))
+
+
+def rejected_by(store: Store, runs: Collection[tuple[str, int]]) -> tuple[tuple[int, Rejected], ...]:
+    """The same of any runs (address, number), each with its number."""
     table = Table("ops.rejects", store)
-    if not tonight or not table.exists():
+    if not runs or not table.exists():
         return ()
     connection = duckdb.connect()
     connection.register("rejects", table.delta().to_pyarrow_dataset())
-    connection.register(
-        "tonight", pa.table({"address": [a for a, _ in sorted(tonight)], "run": pa.array([n for _, n in sorted(tonight)], pa.int64())})
-    )
+    connection.register("runs", pa.table({"address": [a for a, _ in sorted(runs)], "run": pa.array([n for _, n in sorted(runs)], pa.int64())}))
     # arg_min with a count keeps three payloads a group in memory, however many rows a bad file has.
     found = connection.execute(
         f"""
         with told as (
-            select address, unnest(reasons) as reason, source, file, line, row, raw,
+            select address, run, unnest(reasons) as reason, source, file, line, row, raw,
                    concat_ws('|', file, lpad(cast(coalesce(line, 0) as varchar), 12, '0'), row_id) as place
-            from rejects semi join tonight using (address, run)
-            where address in ({", ".join("?" * len({a for a, _ in tonight}))})
+            from rejects semi join runs using (address, run)
+            where address in ({", ".join("?" * len({a for a, _ in runs}))})
         )
-        select address, reason, count(*) as rows,
+        select address, run, reason, count(*) as rows,
                arg_min({{'source': source, 'file': file, 'line': line, 'row': row[:{MOST_OF_A_ROW}], 'raw': raw}}, place, {EXAMPLES}) as examples
-        from told group by all order by rows desc, address, reason
+        from told group by all order by rows desc, address, reason, run
         """,
-        sorted({a for a, _ in tonight}),
+        sorted({a for a, _ in runs}),
     ).fetchall()
-    return tuple(Rejected(a, reason, rows, _told_once(_example({**e, "address": a}) for e in examples)) for a, reason, rows, examples in found)
+    return tuple(
+        (run, Rejected(a, reason, rows, _told_once(_example({**e, "address": a}) for e in examples))) for a, run, reason, rows, examples in found
+    )
 
 
 def judged(store: Store, ran: Sequence[Ran]) -> tuple[Judged, ...]:
@@ -212,13 +223,18 @@ def judged(store: Store, ran: Sequence[Ran]) -> tuple[Judged, ...]:
     tonight = {r.address: r.run for r in ran if r.run and r.status in ("published", "refused")}
     if not tonight:
         return ()
-    rows = ops.read(store, "checks", [("address", "in", sorted(tonight))])
-    found: dict[str, list[Check]] = {}
-    for row in rows:
-        if row["run"] == tonight[row["address"]]:
-            check = Check(row["rule"], row["severity"], row["success"], shown_text(_sentence(row), 400))
-            found.setdefault(row["address"], []).append(check)
-    return tuple(Judged(r.address, r.run, tuple(found[r.address])) for r in ran if r.run and r.address in found)
+    found = checks_of(store, tonight.items())
+    return tuple(Judged(r.address, r.run, found[r.address, r.run]) for r in ran if r.run and (r.address, r.run) in found)
+
+
+def checks_of(store: Store, runs: Collection[tuple[str, int]]) -> dict[tuple[str, int], tuple[Check, ...]]:
+    """The checks of these runs, as they may be shown."""
+    found: dict[tuple[str, int], list[Check]] = {}
+    for row in ops.read(store, "checks", [("address", "in", sorted({a for a, _ in runs}))]) if runs else ():
+        if (row["address"], row["run"]) in runs:
+            check = Check(row["rule"], row["severity"], row["success"], shown_text(sentence(row), 400), row["on_fail"])
+            found.setdefault((row["address"], row["run"]), []).append(check)
+    return {run: tuple(checks) for run, checks in found.items()}
 
 
 def fresh(store: Store, addresses: Sequence[str]) -> tuple[Fresh, ...]:
@@ -244,11 +260,16 @@ def _fresh(store: Store, address: str) -> Fresh:
     )
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
+def hides(row: Mapping[str, Any]) -> bool:
+    """Whether what a row of ops.checks saw may be values of a classified column: the different ones, the highest, the most frequent."""
     hidden = classified(row["address"])
     about = set((row["column"] or "").split(", ")) - {""}
-    if about and (hidden is None or about & set(hidden)) and not _COUNTED.search(f"{row['rule']} {row['observed']}"):
-        # What was seen may be the values themselves: the different ones, the highest, the most frequent.
+    return bool(about) and (hidden is None or bool(about & set(hidden))) and not _COUNTED.search(f"{row['rule']} {row['observed']}")
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """A row of ops.checks in words, without what is classified."""
+    if hides(row):
         return f"{row['rule']} on {row['column']} {'holds' if row['success'] else 'FAILS'}; what was seen is hidden, for it is classified."
     return verdict(row["rule"], row["column"], row["observed"], row["threshold"], row["message"])
 
@@ -266,11 +287,16 @@ def _ran(step: Step, status: str, event: Event | None, last: Event | None, messa
         rows_kept=event.rows_kept,
         rows_rejected=event.rows_rejected,
         seconds=event.seconds,
-        message=shown_text(without_values(said) if status == "failed" and guarded(step.job.writes, *step.job.reads) else said, 600),
+        message=told(step.job, status, said),
         next_step=shown_text(next_step, 300),
         at=event.at,
         last=last,
     )
+
+
+def told(job: Job, status: str, message: str) -> str:
+    """The message of a run as it may be shown: what an error quotes may be a value of a classified column."""
+    return shown_text(without_values(message) if status == "failed" and guarded(job.writes, *job.reads) else message, 600)
 
 
 def _example(found: Mapping[str, Any]) -> Example:
@@ -296,19 +322,15 @@ def inputs_of(event: Event | None) -> str:
     """What a run read, in words: `silver.texts versions 3 to 4`, `12 files`."""
     if event is None:
         return ""
-    parts = list[str]()
-    for address, read in event.inputs.items():
-        if isinstance(read, Sequence) and not isinstance(read, str):
-            since, to = read
-            parts.append(
-                f"{address} version {to}"
-                if since is None or since == to
-                else f"{address} versions {since + 1} to {to}"
-                if to > since + 1
-                else f"{address} version {to}"
-            )
-        elif isinstance(read, Mapping) and "files" in read:
-            parts.append(f"{read['files']} file{'s' * (read['files'] != 1)} of {address}")
-        else:
-            parts.append(f"{address} {json.dumps(read)}")
-    return ", ".join(parts)
+    files = {a for a, read in event.inputs.items() if isinstance(read, Mapping)}
+    return ", ".join(f"{read_of(read)} of {a}" if a in files else f"{a} {read_of(read)}" for a, read in event.inputs.items())
+
+
+def read_of(read: Any) -> str:
+    """What a run read of one input: `versions 3 to 4`, `12 files`."""
+    if isinstance(read, Sequence) and not isinstance(read, str):
+        since, to = read
+        return f"versions {since + 1} to {to}" if since is not None and to > since + 1 else f"version {to}"
+    if isinstance(read, Mapping) and "files" in read:
+        return f"{read['files']} file{'s' * (read['files'] != 1)}"
+    return json.dumps(read)

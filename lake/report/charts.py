@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from lake.report.books import Ran
 from lake.report.data import HOUR, LEVELS, Bucket, LogSource, Series
 from lake.report.model import Curve
+from lake.report.tables import Point
 from lake.settings import ZONES
 
 WIDE, HIGH = 1000.0, 240.0  # of a plot, in its own units
@@ -265,6 +266,71 @@ def curve(series: Series) -> Markup:
     )
     beside = [_level_label(high, 14, "high"), _level_label(low, HIGH - 14, "low")]
     return _plot(inside, label, beside=beside, kind="small") + Markup(_time_axis(start, end, 3))
+
+
+# --- a table's runs ---
+
+
+def trend(points: Sequence[Point], low: float | None, high: float | None, label: str, *, share: bool = False) -> Markup:
+    """A rule's figure over the last runs with the limits that it has to keep; where there is no figure, whether it held."""
+    if all(p.value is None for p in points):
+        marks = "".join(f'<i class="{"held" if p.held else "lost"}" title="{_run(p)}: {"held" if p.held else "broken"}"></i>' for p in points)
+        told = f"{label}: held in {sum(p.held for p in points)} of {len(points)} runs"
+        return Markup(f'<div class="strip" role="img" aria-label="{escape(told)}">{marks}</div>')
+    values = [p.value for p in points if p.value is not None]
+    floor, top = (0.0 if share else min(values)), max(values)
+    span = top - floor or abs(top) or 1.0
+    # A limit that lies far away would press the figure flat, and says no more than that it is far away.
+    near = [limit for limit in (low, high) if limit is not None and floor - 2 * span <= limit <= top + 2 * span]
+    floor, top = min([floor, *near]), max([top, *near])
+    if not top > floor:
+        room = abs(top) * 0.1 or 1.0
+        floor, top = (floor if share else floor - room), top + room
+    wide = WIDE / max(len(points), 8)  # the first runs stand left: room is for those to come
+
+    def y(value: float) -> float:
+        return scale(value, floor, top, HIGH - 26, 26)
+
+    inside = [_line(0, y(limit), WIDE, y(limit), "limit") for limit in near]
+    places = [((n + 0.5) * wide, p, p.value) for n, p in enumerate(points)]
+    there = [(x, y(value)) for x, _, value in places if value is not None]
+    if len(there) > 1:
+        inside.append(f'<path class="mean" d="M{"L".join(f"{x:.0f} {at:.0f}" for x, at in there)}"/>')
+    level = len(set(values)) == 1  # then a dot a run says no more than the line does
+    for x, p, value in places:
+        if value is not None and (not level or not p.held or p is points[-1]):
+            said = f"{value:.4%}".replace(".0000", "") if share else number(value)
+            css = f"{'held' if p.held else 'lost'}{' now' if p is points[-1] else ''}"
+            inside.append(_dot(x, y(value), css, f"{_run(p)}: {said}{'' if p.held else ', broken'}"))
+    return _plot(inside, f"{label}, over {len(points)} run{'s' * (len(points) != 1)}", kind="trend")
+
+
+def columns(points: Sequence[Point], label: str, *, part: Sequence[float | None] = (), unit: str = "", kind: str = "small") -> Markup:
+    """A bar a run, `part` of each drawn over it. Of a run that was refused the bar is hollow; without a figure a mark stands at its foot."""
+    top = max((p.value or 0.0 for p in points), default=0.0) or 1.0
+    wide = WIDE / max(len(points), 8)
+    marks = [t for t in ticks(0, top, 2) if t]
+    inside = [_line(0, scale(t, 0, top, HIGH, 14), WIDE, scale(t, 0, top, HIGH, 14), "grid") for t in marks]
+    for n, p in enumerate(points):
+        left, over = n * wide + wide * 0.12, part[n] if n < len(part) else None
+        said = "no figure" if p.value is None else f"{number(p.value)}{unit}" + (f", {number(over)} set aside" if over else "")
+        inside.append(f"<g><title>{_run(p)}: {said}{'' if p.held else ', refused'}</title>")
+        inside.append(f'<rect class="none" x="{n * wide:.0f}" y="0" width="{wide:.0f}" height="{HIGH:.0f}"/>')
+        css = f"bar{'' if p.held else ' lost'}{' now' if p is points[-1] else ''}"
+        # What is there is never thinner than it can be seen.
+        for value, what, least in ((p.value, css, 3.0), (over, "bar aside", 4.0)):
+            if value:
+                tall = max(HIGH - scale(value, 0, top, HIGH, 14), least)
+                inside.append(f'<rect class="{what}" x="{left:.0f}" y="{HIGH - tall:.0f}" width="{wide * 0.76:.0f}" height="{tall:.0f}"/>')
+        if not p.held and not p.value:
+            inside.append(_dot(left + wide * 0.38, HIGH - 12, "lost", f"{_run(p)}: refused"))
+        inside.append("</g>")
+    beside = [_level_label(t, scale(t, 0, top, HIGH, 14)) for t in marks] if kind == "small" else []
+    return _plot(inside, label, beside=beside, kind=kind)
+
+
+def _run(point: Point) -> str:
+    return f"run {point.run}, {point.at.astimezone(UTC):%-d %b %H:%M}"
 
 
 # --- the model ---

@@ -19,6 +19,8 @@ from lake.report import books, data, model
 from lake.report.masks import shown_text
 
 T = TypeVar("T")
+# What a part that can't be read may raise: a table half written or gone, a store that does not answer, books that hold what nobody wrote.
+UNREADABLE = (LakeError, DeltaError, duckdb.Error, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def read_facts(lake: Lake) -> Facts:
     def part(name: str, read: Callable[[], T], without: T) -> T:
         try:
             return read()
-        except (LakeError, DeltaError, duckdb.Error, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             problems[name] = shown_text(f"{type(error).__name__}: {error}", 300)
             lake.say("reports.nightly", f"the page goes without {name}: {problems[name]}")
             return without

@@ -20,6 +20,7 @@ from lake.report.books import Ran, Rejected, inputs_of
 from lake.report.data import BINS, DAYS, LEVELS, Series
 from lake.report.facts import Facts
 from lake.report.masks import without
+from lake.report.tables import Place
 
 LABELS = 18  # bars of labels shown one by one; the rest are told in a line
 FIRST_SERIES = 6  # of each source of sensors, two rows of three; the others open at a click
@@ -36,15 +37,15 @@ class Headline:
     sentence: str
 
 
-def render(facts: Facts, secrets: Iterable[str] = ()) -> str:
-    """The page of a night; none of `secrets` is in it, whatever message they came in."""
+def render(facts: Facts, secrets: Iterable[str] = (), pages: Mapping[Place, str] | None = None) -> str:
+    """The page of a night; none of `secrets` is in it, whatever message they came in. `pages` are those of its tables' runs."""
     page = (
-        _environment()
+        environment()
         .get_template("template.html.j2")
         .render(
             facts=facts,
             headline=headline(facts),
-            style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+            style=style(),
             flow=charts.flow(_boxes(facts)),
             boxes=_boxes(facts),
             reasons=_by_address(facts.rejected),
@@ -59,6 +60,7 @@ def render(facts: Facts, secrets: Iterable[str] = ()) -> str:
             sensor_groups=_sensor_groups(facts),
             slowest=max((r.seconds or 0.0 for r in facts.ran), default=0.0) or 1.0,
             leads=leads(facts),
+            pages=_newest(facts, pages or {}),
         )
     )
     return without(page, secrets)
@@ -71,15 +73,15 @@ def headline(facts: Facts) -> Headline:
     if wrong:
         said = [_wrong(r) for r in wrong[:3]] + ([f"{len(wrong) - 3} more went wrong"] if len(wrong) > 3 else [])
         sentence = _joined(said)
-        behind = f"; {_count(skipped, 'table')} behind {'it' if len(wrong) == 1 else 'them'} {_were(skipped)} not touched" if skipped else ""
+        behind = f"; {count(skipped, 'table')} behind {'it' if len(wrong) == 1 else 'them'} {_were(skipped)} not touched" if skipped else ""
         return Headline("bad", f"{_capital(sentence)}{behind}.")
     if not published and not still:
         return Headline("quiet", "Nothing has run yet.")
     if not published:
-        more = f"; {_count(absent, 'table')} {_are(absent)} not made yet" if absent else ""
+        more = f"; {count(absent, 'table')} {_are(absent)} not made yet" if absent else ""
         return Headline(
             "quiet",
-            f"Nothing new tonight: {'all ' if not absent else ''}{_count(still, 'table')} {'stand' if still != 1 else 'stands'} as before{more}.",
+            f"Nothing new tonight: {'all ' if not absent else ''}{count(still, 'table')} {'stand' if still != 1 else 'stands'} as before{more}.",
         )
     if facts.rows_rejected:
         aside = f"{facts.rows_rejected:,} of {facts.rows_in:,} rows {_were(facts.rows_rejected)} set aside"
@@ -93,7 +95,7 @@ def headline(facts: Facts) -> Headline:
     rest = _joined([part for part in left if part])
     mood = "care" if skipped or absent else "well"
     opening = "All well: " if mood == "well" else ""
-    return Headline(mood, f"{opening}{_count(published, 'table')} {_were(published)} published{f', {rest}' if rest else ''}; {aside}.")
+    return Headline(mood, f"{opening}{count(published, 'table')} {_were(published)} published{f', {rest}' if rest else ''}; {aside}.")
 
 
 def leads(facts: Facts) -> Mapping[str, str]:
@@ -106,23 +108,23 @@ def leads(facts: Facts) -> Mapping[str, str]:
     if facts.rejected:
         reasons, tables = {r.reason for r in facts.rejected}, {r.address for r in facts.rejected}
         found["rejected"] = (
-            f"{_count(sum(r.rows_rejected or 0 for r in facts.ran) or sum(r.rows for r in facts.rejected), 'row')} set aside in "
-            f"{_count(len(tables), 'table')} for {_count(len(reasons), 'reason')}. They are kept in ops.rejects with the bytes they came from; "
+            f"{count(sum(r.rows_rejected or 0 for r in facts.ran) or sum(r.rows for r in facts.rejected), 'row')} set aside in "
+            f"{count(len(tables), 'table')} for {count(len(reasons), 'reason')}. They are kept in ops.rejects with the bytes they came from; "
             "a row with two reasons counts under both."
         )
     if facts.judged:
         held, asked = sum(j.held for j in facts.judged), sum(len(j.checks) for j in facts.judged)
-        found["verdicts"] = f"{held:,} of {asked:,} expectations held, over {_count(len(facts.judged), 'batch', 'batches')}."
+        found["verdicts"] = f"{held:,} of {asked:,} expectations held, over {count(len(facts.judged), 'batch', 'batches')}."
     if facts.logs:
         events, errors = sum(s.events for s in facts.logs.sources), sum(s.errors for s in facts.logs.sources)
         worst = max((b for s in facts.logs.sources for b in s.bursts), key=lambda b: b.errors, default=None)
         burst = f" The worst hour began {charts.hour(worst.at)}: {worst.errors:,} errors." if worst else ""
-        found["logs"] = f"{events:,} events, {errors:,} of them errors, in the last days of {_count(len(facts.logs.sources), 'source')}.{burst}"
+        found["logs"] = f"{events:,} events, {errors:,} of them errors, in the last days of {count(len(facts.logs.sources), 'source')}.{burst}"
     if facts.sensors:
         gone, odd = sum(len(s.holes) for s in facts.sensors.series), sum(len(s.spikes) for s in facts.sensors.series)
         shown = f" The {len(facts.sensors.series)} most eventful are shown." if len(facts.sensors.series) < facts.sensors.in_all else ""
         found["sensors"] = (
-            f"{_count(facts.sensors.in_all, 'series', 'series')}, hour by hour, with {_count(gone, 'hole')} and {_count(odd, 'spike')}.{shown}"
+            f"{count(facts.sensors.in_all, 'series', 'series')}, hour by hour, with {count(gone, 'hole')} and {count(odd, 'spike')}.{shown}"
         )
     if (champion := facts.champion) and champion.figures:
         against = f", the champion before it {champion.rival['accuracy']:.1%}" if champion.rival.get("accuracy") is not None else ""
@@ -134,7 +136,7 @@ def leads(facts: Facts) -> Mapping[str, str]:
         unsure = sum(facts.predictions.bins[: BINS // 2])
         low = "all" if unsure == facts.predictions.rows else f"{unsure:,}"
         found["predictions"] = (
-            f"{_count(facts.predictions.rows, 'text')} labelled, {facts.predictions.mean:.0%} sure on average; {low} of them less than half sure."
+            f"{count(facts.predictions.rows, 'text')} labelled, {facts.predictions.mean:.0%} sure on average; {low} of them less than half sure."
         )
     return found
 
@@ -173,6 +175,11 @@ def page_name(facts: Facts) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name) + ".html"
 
 
+def style() -> Markup:
+    """The style sheet, to be written into a page."""
+    return Markup((_HERE / "style.css").read_text(encoding="utf-8"))
+
+
 def secrets_of(lake: Lake) -> set[str]:
     """Keys that this process knows: a message of some library may hold one."""
     kept = [lake.store.secret_key, lake.settings.secret_key]
@@ -203,7 +210,7 @@ def ago(then: datetime | None, now: datetime) -> str:
     seconds = max(0, round((now - then).total_seconds()))
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
-            return f"{_count(seconds // size, name)} ago"
+            return f"{count(seconds // size, name)} ago"
     return "just now"
 
 
@@ -230,7 +237,8 @@ def _wrong(ran: Ran) -> str:
     return f"{ran.address} failed" if ran.status == "failed" else f"{ran.address} was cut short"
 
 
-def _count(n: int, one: str, many: str = "") -> str:
+def count(n: int, one: str, many: str = "") -> str:
+    """`1 row`, `1,234 rows`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
@@ -255,7 +263,7 @@ def _capital(sentence: str) -> str:
 
 
 def _boxes(facts: Facts) -> list[charts.Box]:
-    notes = {f.address: _count(f.rows, "row") if f.rows < 1e6 else f"{charts.number(f.rows)} rows" for f in facts.fresh if f.rows is not None}
+    notes = {f.address: count(f.rows, "row") if f.rows < 1e6 else f"{charts.number(f.rows)} rows" for f in facts.fresh if f.rows is not None}
     notes |= {s.address: f"{s.files:,} file{'s' * (s.files != 1)}" for s in facts.landed}
     if champion := facts.champion:
         right = champion.figures.get("accuracy")
@@ -269,6 +277,12 @@ def _by_address(rejected: Sequence[Rejected]) -> list[tuple[str, list[Rejected]]
     for r in rejected:
         found.setdefault(r.address, []).append(r)
     return sorted(found.items(), key=lambda f: (-sum(r.rows for r in f[1]), f[0]))
+
+
+def _newest(facts: Facts, pages: Mapping[Place, str]) -> dict[str, str]:
+    """The page of each address: of tonight's run, else of the last one."""
+    runs = [(r.address, n) for r in facts.ran for n in (r.last.run if r.last else None, r.run) if n]
+    return {place[0]: pages[place] for place in runs if place in pages}
 
 
 def _sensor_groups(facts: Facts) -> list[tuple[str, list[Series], list[Series]]]:
@@ -289,8 +303,9 @@ def unit(name: str) -> str:
     return re.sub(r"\bdeg(?=[CF]\b)|\bug\b|\bm[23]\b", lambda m: written[m[0]], name)
 
 
-def _environment() -> Environment:
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    filters: dict[str, Any] = environment.filters
-    filters.update(number=charts.number, duration=duration, when=when, size=size, inputs=inputs_of, count=_count, unit=unit)
-    return environment
+def environment() -> Environment:
+    """What every page is set with: its templates, and the words and figures that they ask for."""
+    made = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    filters: dict[str, Any] = made.filters
+    filters.update(number=charts.number, duration=duration, when=when, size=size, inputs=inputs_of, count=count, unit=unit)
+    return made

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 _FIGURES = {
     "mean": "mean",
@@ -18,6 +19,9 @@ _FIGURES = {
     "proportion_of_unique_values": "share of different values",
     "proportion_of_non_null_values": "share of values that are there",
 }
+_COLUMNS = frozenset({"column", "column_A", "column_B", "column_list"})
+# Arguments that say which rows are judged, not what is asked of them.
+_OF_THE_ROWS = _COLUMNS | {"mostly", "row_condition", "condition_parser", "ignore_row_if"}
 _OF = re.compile(r"(\d+) of (\d+) unexpected")
 _AGGREGATE = re.compile(r"expect_column_(\w+)_to_be_between")
 _VALUES = re.compile(r"expect_(?:compound_columns|column_pair_values|column_value_lengths|column_values|select_column_values|multicolumn)_?(\w*)")
@@ -38,9 +42,79 @@ def verdict(rule: str, column: str | None, observed: str | None, threshold: str 
         bad, all_ = (f"{int(n):,}" for n in counted.groups())
         mostly = f"; {asked['mostly']:.0%} must hold" if "mostly" in asked else ""
         what = found[1].removesuffix("_between").replace("_", " ").strip()
-        limits = _limits({k: v for k, v in asked.items() if k not in ("mostly", "row_condition", "condition_parser", "column_list")})
+        limits = _limits({k: v for k, v in asked.items() if k not in _OF_THE_ROWS})
         return f"{bad} of {all_} values of {column}{where} break “{what}{limits}”{mostly}."
     return message
+
+
+def title(rule: str) -> str:
+    """An expectation's name in few words: expect_column_values_to_match_regex as `values match regex`."""
+    if not rule.startswith("expect_"):
+        return rule.replace("_", " ")
+    words = rule.removeprefix("expect_").removeprefix("column_").replace("_", " ")
+    for long, short in ((" to not be ", " not "), (" to be ", " "), (" to ", " "), ("pair values a ", "first "), (" than b", " than the second")):
+        words = words.replace(long, short)
+    return words.removeprefix("compound ").removeprefix("select column ").removeprefix("table ").removeprefix("to ")
+
+
+def seen(observed: str | None) -> str:
+    """What was seen, in short figures."""
+    if counted := _OF.fullmatch(observed or ""):
+        bad, all_ = (int(n) for n in counted.groups())
+        return f"{f'{bad:,}' if bad else 'none'} of {all_:,}"
+    value = _read(observed)
+    return "" if value is None else _figure(value)
+
+
+def asked(threshold: str | None) -> str:
+    """What was asked, columns and condition apart; empty where the expectation's name says it all."""
+    limits = _read(threshold)
+    if not isinstance(limits, Mapping):
+        return (threshold or "").replace("<=", "at most").replace(">=", "at least")
+    rest = {k: v for k, v in limits.items() if k not in _OF_THE_ROWS}
+    said = [_limits(rest).removeprefix(": ").strip()]
+    if _is_number(mostly := limits.get("mostly")):
+        said.append(f"{mostly * 100:.6g}% of rows")
+    return " · ".join(part for part in said if part)
+
+
+def condition(threshold: str | None) -> str:
+    """The row condition of an expectation, empty when it is about all rows."""
+    limits = _read(threshold)
+    return str(limits.get("row_condition") or "") if isinstance(limits, Mapping) else ""
+
+
+def arguments(of: str | Mapping[str, Any] | None) -> str:
+    """The arguments of an expectation in one form, its columns apart, so that two can be compared."""
+    asked = _read(of) if isinstance(of, str) else of
+    return json.dumps({k: v for k, v in asked.items() if k not in _COLUMNS}, sort_keys=True, default=str) if isinstance(asked, Mapping) else ""
+
+
+def figure(observed: str | None) -> float | None:
+    """What was seen as one number, the share of rows where rows were counted; None when it is none."""
+    if counted := _OF.fullmatch(observed or ""):
+        bad, all_ = (int(n) for n in counted.groups())
+        return bad / all_ if all_ else 0.0
+    value = _read(observed)
+    return None if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) else float(value)
+
+
+def limits(observed: str | None, threshold: str | None) -> tuple[float | None, float | None]:
+    """The lowest and the highest value that the figure may have, where the expectation says so in numbers."""
+    asked = _read(threshold)
+    if (most := re.fullmatch(r"<= ([\d.]+)", threshold or "")) is not None:
+        return None, float(most[1])
+    if not isinstance(asked, Mapping):
+        return None, None
+    if _OF.fullmatch(observed or ""):
+        mostly = asked.get("mostly", 1.0)
+        return None, round(1.0 - mostly, 9) if _is_number(mostly) else None
+    low, high = (asked.get(k) for k in ("min_value", "max_value"))
+    return low if _is_number(low) else None, high if _is_number(high) else None
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _read(text: str | None) -> Any:
@@ -75,4 +149,6 @@ def _limits(asked: Mapping[str, Any]) -> str:
         return f": {', '.join(values[:8])}{' …' if len(values) > 8 else ''}"
     if "min_value" in asked or "max_value" in asked:
         return f" {_between(asked).removesuffix(' was')}"
+    if len(asked) == 1 and (only := next(iter(asked))) in ("regex", "like_pattern", "strftime_format", "type_", "json_schema"):
+        return f": {asked[only]}"  # the expectation's name says what it is
     return ": " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in asked.items())

@@ -47,7 +47,7 @@ def healthy(lake_env: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_a_place_that_lacks_nothing_has_only_good_findings(healthy: Settings) -> None:
     found = list(findings(healthy))
     assert [f for f in found if not f.fine] == []
-    assert len(found) == 7
+    assert len(found) == 8
     assert next(f.what for f in found if "store" in f.what) == f"store {healthy.root}: refuses a second conditional write"
 
 
@@ -146,3 +146,28 @@ def test_a_store_that_can_not_be_written_is_a_finding(healthy: Settings, tmp_pat
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LAKE_ROOT", str(tmp_path / "file"))
     assert [f.fine for f in findings(Settings.load())].count(False) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "on", "fine", "said"),
+    [
+        ("", "", True, "alerts: none; LAKE_ALERTS names who is told of a refused batch"),
+        ("json://127.0.0.1:1/hush", "", True, "alerts of what is refused or fails, and of warnings: JSON   (try them: lake doctor --alert)"),
+        ("json://127.0.0.1:1/hush", "refused", True, "alerts of what is refused or fails: JSON   (try them: lake doctor --alert)"),
+        ("nosuch://hush", "", False, "address 1 of LAKE_ALERTS is none that Apprise knows"),
+    ],
+)
+def test_who_is_told_is_named_without_an_address(
+    healthy: Settings, monkeypatch: pytest.MonkeyPatch, told: str, on: str, fine: bool, said: str
+) -> None:
+    monkeypatch.setenv("LAKE_ALERTS", told)
+    monkeypatch.setenv("LAKE_ALERT_ON", on)
+    found = finding("alerts" if fine else "address")
+    assert (found.what, found.fine) == (said, fine)
+
+
+def test_a_trial_message_that_does_not_go_is_a_finding(healthy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.told().what == "LAKE_ALERTS is not set: nobody is told"
+    monkeypatch.setenv("LAKE_ALERTS", "json://127.0.0.1:1/hush")
+    found = doctor.told()
+    assert (found.what, found.fine) == ("address 1 of LAKE_ALERTS (JSON) could not be told: no connection", False)

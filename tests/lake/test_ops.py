@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from deltalake.exceptions import DeltaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake import ops
+from lake.contract import Contract
 from lake.ops import Event, standing
 from lake.store import Store
 from lake.table import Table
@@ -63,6 +66,21 @@ def test_a_table_of_the_driver_is_made_once(store: Store) -> None:
     assert ops.made(store, "files").version() == 0
     assert ops.made(store, "files").version() == 0
     assert ops.made(store, "files").delta().schema().to_json().count('"nullable":false') == 11
+
+
+def test_a_table_made_without_newer_columns_takes_them_in(store: Store) -> None:
+    """ops.checks as an older Millrace made it: eleven columns."""
+    schema = Contract.load("ops.checks").schema
+    older = pa.schema([f for f in schema if f.name not in ("on_fail", "judged_by", "rows", "examples", "inputs")])
+    first = pa.Table.from_pylist([check("silver.texts", 1, "unique")], schema=older)
+    write_deltalake(store.delta_uri("ops.checks"), first, partition_by=["address"], storage_options=store.delta_options())
+    assert [(r["on_fail"], r["examples"]) for r in ops.read(store, "checks")] == [(None, None)]
+    newer = {"on_fail": "warn", "judged_by": "one pass", "rows": 9, "examples": ["text_id = a"], "inputs": "{}"}
+    ops.append(store, "checks", [check("silver.texts", 2, "unique", **newer)])
+    ops.append(store, "checks", [check("silver.texts", 3, "unique")])
+    rows = {r["run"]: {name: r[name] for name in newer} for r in ops.read(store, "checks", [("address", "=", "silver.texts")])}
+    assert rows == {1: dict.fromkeys(newer), 2: newer, 3: dict.fromkeys(newer)}
+    assert Table("ops.checks", store).version() == 2
 
 
 def test_an_attempt_that_never_was_published_is_erased_alone(store: Store) -> None:

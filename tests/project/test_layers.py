@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # From the top to the bottom; a package is one layer. `lake` is the face of the library: what `import lake` gives.
 LAYERS = (
     "errors", "settings", "job", "lake", "contract", "logstore", "server", "store", "session", "table", "ops", "sources", "gate", "columns", "models",
-    "lake.lake", "plan", "landing", "upkeep", "run", "restore", "migrate", "night", "report", "replay", "rejects", "look", "doctor", "cli",
+    "lake.lake", "plan", "landing", "upkeep", "run", "restore", "migrate", "report", "alerts", "night", "replay", "rejects", "look", "doctor", "cli",
 )  # fmt: skip
 
 # Imports from below that stand inside a function, each with its reason.

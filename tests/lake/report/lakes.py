@@ -125,7 +125,7 @@ class Books:
             },
         )
 
-    def check(self, address: str, rule: str, success: bool = True, severity: str = "critical", message: str = "", run: int = 1) -> None:
+    def check(self, address: str, rule: str, success: bool = True, severity: str = "critical", message: str = "", run: int = 1, **more: Any) -> None:
         """One verdict."""
         self.add(
             "checks",
@@ -137,6 +137,7 @@ class Books:
                 "severity": severity,
                 "success": success,
                 "message": message or f"{rule} held",
+                **more,
             },
         )
 
@@ -554,4 +555,65 @@ def half_failed(root: Path) -> Lake:
     books.reject("silver.texts", ["missing:language"], file="train.csv", line=3, row={"text": "<script>alert(1)</script> mail eve@example.org"})
     books.run("gold.log_hourly", "published", ended=False)
     books.close()
+    return lake
+
+
+COLUMNS = ("text", "language", "source", "split", "label", "folded_id", "text_id", "row_id")
+KINDS: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("expect_column_values_to_not_be_null", {"mostly": 0.99}),
+    ("expect_column_value_lengths_to_be_between", {"min_value": 1, "max_value": 10_000, "mostly": 0.999}),
+    ("expect_column_values_to_match_regex", {"regex": "^[^\\x00-\\x1f\\x7f]+$"}),
+    ("expect_column_values_to_be_in_set", {"value_set": ["en", "zh", "de", "fr", "es", "it", "pt", "nl", "pl", "sv"], "mostly": 0.8}),
+    ("expect_column_proportion_of_unique_values_to_be_between", {"min_value": 0.5}),
+    ("expect_column_values_to_not_match_regex", {"regex": "@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z]{2,24}"}),
+    ("expect_column_unique_value_count_to_be_between", {"min_value": 2, "max_value": 900}),
+    ("expect_column_values_to_be_unique", {"row_condition": "source = 'banking77'", "condition_parser": "spark"}),
+)
+
+
+def judged(root: Path, rules: int, runs: int = 24, status: str = "published", address: str = "silver.texts") -> Lake:
+    """A table after many nights, with so many rules: one that warns, one that sets rows aside, in a refused batch one that refuses."""
+    lake = lake_in(root)
+    chance = Random(f"judged {rules}")
+    for run in range(1, runs + 1):
+        last = run == runs
+        books = Books(lake.store, NIGHT if last else f"2026-02-{run:02}T031500Z", BEGAN - timedelta(days=runs - run))
+        rows, bad = 900 + chance.randrange(120), chance.randrange(3, 9)
+        refused = (status == "refused") if last else run == runs // 2
+        inputs = {"bronze.banking77": [run - 1 or None, run], "bronze.sms_spam": [max(1, run - 3), run]}
+        books.run("bronze.banking77", "published", seconds=1.0, kept=rows, rejected=0, run=run, inputs={"raw.banking77": {"files": 1}}, version=run)
+        for n in range(rules):
+            rule, asked = KINDS[n % len(KINDS)] if n else ("expect_table_row_count_to_be_between", {"min_value": 500, "max_value": 1000})
+            column = COLUMNS[n // len(KINDS) % len(COLUMNS)] if n else None
+            counted = "proportion" not in rule and "count" not in rule
+            broken = (bad if n == 2 else 0) if counted else 0
+            held, fate = not broken, "quarantine" if counted else "refuse" if n % 7 == 0 else "warn"
+            observed = (
+                f"{broken} of {rows} unexpected" if counted else str(rows if n == 0 else 0.9 + chance.random() / 10 if "proportion" in rule else 80)
+            )
+            if n == 0:
+                held, fate = not refused, "refuse"
+                observed = str(rows if not refused else 37)
+            if n == 4 and run % 5 == 4 and counted is False:
+                observed, held = "0.41", False
+            message = f"{rule}: {'holds' if held else 'FAILS'}: saw {observed}, asked {json.dumps(asked)}"
+            books.check(
+                address, rule, held, "critical" if fate == "refuse" else "warning", message, run,
+                column=column, observed=observed, threshold=json.dumps(asked), unexpected=broken or None, rows=rows,
+                on_fail=None if run < 4 else fate, judged_by="one pass" if n % 11 else "Great Expectations",
+                examples=[f"text_id = {k:032x}" for k in range(3)] if broken else None, inputs=json.dumps(inputs),
+            )  # fmt: skip
+        for k in range(bad):
+            row = {"text_id": f"{k:032x}", "source": "sms_spam", "text": f"call +44 7700 900123\x07 or mail eve{k}@example.org", "language": "en"}
+            books.reject(address, ["expect_column_values_to_match_regex:text"], file="train.csv", line=9 + k, row=row, run=run)
+        for k in range(bad // 3):
+            books.reject(address, ["missing:language"], file="SMSSpamCollection", line=k + 1, row={"text_id": f"a{k}", "text": "hm"}, run=run)
+        aside = bad + bad // 3
+        message = f"{address} run {run}: the gate refused {rows} rows: too few\n  next: lake show {address}" if refused else None
+        kept = None if refused else rows - aside
+        books.run(
+            address, "refused" if refused else "published", seconds=4 + chance.random() * 6, kept=kept, rejected=None if refused else aside,
+            run=run, inputs=inputs, message=message, version=None if refused else run,
+        )  # fmt: skip
+        books.close()
     return lake

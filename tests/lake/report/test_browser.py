@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from lake import ops
+from lake.plan import plan
 from lake.report.facts import read_facts
 from lake.report.page import render
+from lake.report.table_page import write_pages
 from tests.lake.report import lakes
 from tests.lake.report.browser import Browser, chromium
 
@@ -56,11 +59,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folder = tmp_path_factory.mktemp(name)
         found[name] = folder / "page.html"
         found[name].write_text(render(read_facts(make(folder))), encoding="utf-8")
+    for name, rules, status in (("five rules", 5, "published"), ("sixty rules", 60, "refused")):
+        lake = lakes.judged(tmp_path_factory.mktemp("table"), rules, status=status)
+        write_pages(lake, plan(), ops.events(lake.store), lakes.NIGHT, "n.html")
+        found[name] = lake.settings.state / "reports" / "tables" / "silver.texts" / "24.html"
     return found
 
 
 @pytest.mark.parametrize("width", [1280, 760, 420])
-@pytest.mark.parametrize("name", ["full", "half_failed", "empty"])
+@pytest.mark.parametrize("name", ["full", "half_failed", "empty", "five rules", "sixty rules"])
 def test_nothing_is_wider_than_the_window_and_nothing_complains(browser: Browser, pages: dict[str, Path], name: str, width: int) -> None:
     browser.complaints.clear()
     browser.open(pages[name], width)
@@ -72,10 +79,34 @@ def test_nothing_is_wider_than_the_window_and_nothing_complains(browser: Browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["full", "half_failed"])
+@pytest.mark.parametrize("name", ["full", "half_failed", "five rules", "sixty rules"])
 def test_words_stand_out_from_their_ground(browser: Browser, pages: dict[str, Path], name: str, scheme: str) -> None:
     browser.open(pages[name], 1280, scheme)
     assert json.loads(browser.value(TOO_PALE)) == []
+
+
+OVERLAPPING = """JSON.stringify([...document.querySelectorAll('.rule')].flatMap(r => {
+  const boxes = [...r.children].filter(e => !e.matches('.tell') && e.textContent).map(e => [e, e.getBoundingClientRect()]).filter(([, b]) => b.width);
+  return boxes.flatMap(([e, a], i) => boxes.slice(i + 1).filter(([, b]) =>
+    a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1).map(([f]) => e.className + ' over ' + f.className));
+}).slice(0, 5))"""
+
+
+@pytest.mark.parametrize("width", [1280, 901, 760, 420])
+@pytest.mark.parametrize("name", ["five rules", "sixty rules"])
+def test_the_cells_of_a_rule_stand_apart(browser: Browser, pages: dict[str, Path], name: str, width: int) -> None:
+    browser.open(pages[name], width)
+    assert json.loads(browser.value(OVERLAPPING)) == []
+    assert browser.value("document.querySelectorAll('.rule:not(.th)').length") == (5 if name == "five rules" else 60)
+
+
+def test_every_mark_of_the_overview_leads_to_its_rule(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["sixty rules"], 1280)
+    marks = "[...document.querySelectorAll('.overview a')]"
+    assert browser.value(f"{marks}.length") == 60
+    assert browser.value(
+        f"{marks}.every(a => document.querySelector(a.hash).querySelector('.what').textContent.includes(a.title.split(':')[0].split(' ').pop()))"
+    )
 
 
 def test_dark_is_dark(browser: Browser, pages: dict[str, Path]) -> None:
