@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_, or_
 from typing import Any, cast
@@ -21,6 +21,8 @@ from pyspark.sql import functions as F
 from lake.contract import Contract, RowRule
 from lake.errors import ContractBroken
 from lake.gate import gx
+from lake.gate.history import MEAN, History
+from lake.gate.history import NONE as NO_HISTORY
 from lake.gate.rows import Tagged, broken, tag_rows
 from lake.gate.suite import OnFail, Rule, Severity, Suite, written
 
@@ -87,6 +89,7 @@ class Gate:
     _of_all: Mapping[Any, Column]
     _of_kept: Mapping[Any, Column]
     _made: Mapping[str, Any]  # GX's expectations, by the names of their rules
+    _waiting: Mapping[str, Check] = field(default_factory=dict[str, Check])  # rules that have no history yet, by their names
 
     @property
     def of_all(self) -> list[Column]:
@@ -193,6 +196,8 @@ class Gate:
                 keys = self._examples(kept, self._conditions[rule.name].bad)
             by = "Great Expectations" if not said.by_figures else "keys" if rule.kind == "unique" else "one pass"
             checks.append(_check(rule, said.result, by, rows if rule.kind == "row" else left, keys))
+        noted = {name: of_kept[name] for name in self._waiting if of_kept.get(name) is not None}
+        checks += [replace(check, observed=json.dumps(noted[name])) if name in noted else check for name, check in self._waiting.items()]
         return Verdict(self.contract.address, left, tuple(checks))
 
     def _set_aside(self, rows: int) -> list[tuple[str, tuple[str, ...], Severity]]:
@@ -215,13 +220,16 @@ class Gate:
         return tuple(", ".join(f"{k} = {row[k]}" for k in key) for row in kept.where(bad).select(*key).limit(_EXAMPLES).collect())
 
 
-def open_gate(rows: DataFrame, contract: Contract) -> Gate:
-    """The gate of a contract and its suite, for these rows; nothing is read yet.
+def open_gate(rows: DataFrame, contract: Contract, past: History = NO_HISTORY) -> Gate:
+    """The gate of a contract and its suite, for these rows and what is known of the last accepted batches; nothing is read yet.
 
     Raises:
         ContractBroken: a rule does not fit the rows, or the suite is not right.
     """
-    suite = written(contract.address)
+    suite, waiting = written(contract.address), tuple[Rule, ...]()
+    if any(r.needs for r in suite.rules):
+        waiting = tuple(r for r in suite.rules if r.needs and (past.batches < r.batches or r.needs - past.values.keys()))
+        suite = replace(suite, rules=tuple(_against(r, past) for r in suite.rules if r not in waiting))
     judge, conditions, of_all = gx.Judge(rows), dict[str, gx.Condition](), dict[Any, Column]()
     expectations = {r.name: gx.made(r.type, r.kwargs) for r in suite.rules}
     of_kept: dict[Any, Column] = {}
@@ -239,7 +247,8 @@ def open_gate(rows: DataFrame, contract: Contract) -> Gate:
             of_all[condition.bad_id] = F.sum(F.when(condition.bad, 1).otherwise(0))
     quarantined = [(r.name, conditions[r.name].bad) for r in suite.rules if r.kind == "row" and r.on_fail == "quarantine"]
     tagged = tag_rows(rows, [(r.name, broken(r)) for r in contract.rules()] + quarantined)
-    return Gate(contract, suite, tagged, conditions, of_all, of_kept, expectations)
+    of_kept |= {r.name: F.avg(r.columns[0]) for r in waiting if r.type == MEAN}
+    return Gate(contract, suite, tagged, conditions, of_all, of_kept, expectations, {r.name: _not_yet(r, past) for r in waiting})
 
 
 def ready() -> None:
@@ -262,6 +271,21 @@ def _broken_rule(rule: Rule, how: str, why: str) -> ContractBroken:
     lines = [line.strip() for line in why.splitlines() if line.strip()] or [why]
     told = lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
     return ContractBroken(f"{rule.place}: the rule {rule.type} {how}: {told[:500]}", next_step="mend it there")
+
+
+def _against(rule: Rule, past: History) -> Rule:
+    """A rule with the figures of the last batches in place of their names."""
+    try:
+        return replace(rule, kwargs=gx.resolved(rule.kwargs, past.values)) if rule.needs else rule
+    except ValueError as error:
+        raise _broken_rule(rule, "is broken", str(error)) from None
+
+
+def _not_yet(rule: Rule, past: History) -> Check:
+    told = f"{rule.type} on {', '.join(rule.columns) or 'the batch'}: not asked: {past.batches} of {rule.batches} accepted batches to compare with"
+    limits = {k: v for k, v in rule.kwargs.items() if k not in ("column", "column_A", "column_B")}
+    column = ", ".join(rule.columns) or None
+    return Check(rule.type, column, rule.severity, True, "not asked", json.dumps(limits, default=str)[:2000], None, told, rule.on_fail, "history")
 
 
 def _unique(columns: Sequence[str]) -> str:

@@ -78,6 +78,29 @@ def made(type_: str, kwargs: Mapping[str, Any]) -> Any:
         raise ValueError(str(error)) from None
 
 
+def resolved(kwargs: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with their `$PARAMETER` expressions as GX computes them.
+
+    Raises:
+        ValueError: one can't be computed.
+    """
+    library()
+    from great_expectations.core.suite_parameters import parse_suite_parameter
+    from great_expectations.exceptions.exceptions import SuiteParameterError
+
+    def value(given: Any) -> Any:
+        if isinstance(given, Mapping):
+            if set(given) == {"$PARAMETER"}:
+                return parse_suite_parameter(str(given["$PARAMETER"]), dict(values))
+            return {k: value(v) for k, v in given.items()}
+        return [value(v) for v in given] if isinstance(given, list) else given
+
+    try:
+        return {name: value(given) for name, given in kwargs.items()}
+    except SuiteParameterError as error:
+        raise ValueError(str(error)) from None
+
+
 @cache
 def kind(type_: str) -> Kind | None:
     """What an expectation type judges on Spark; None where GX offers it for other engines only."""

@@ -20,14 +20,15 @@ import yaml
 
 from lake.contract import Contract
 from lake.errors import ContractBroken
-from lake.gate import gx
+from lake.gate import gx, history
 from lake.settings import project_root
 
 OnFail = Literal["quarantine", "refuse", "warn"]
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _KEYS = frozenset({"type", "kwargs", "severity", "meta", "id", "notes", "description"})
-_META = frozenset({"on_fail", "why"})
+_META = frozenset({"on_fail", "why", "history"})
+_BATCHES = 5  # accepted ones, before a rule is asked that compares with them
 
 # A batch of which more than half is set aside is not the data we think it is.
 MAX_REJECTED_SHARE = 0.5
@@ -45,6 +46,8 @@ class Rule:
     place: str  # file:line
     name: str
     kind: gx.Kind
+    needs: frozenset[str] = frozenset()  # parameters that history gives
+    batches: int = 0  # accepted ones that it needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,12 @@ def _rule(item: Any, place: str, contract: Contract, taken: set[str]) -> Rule:
         raise _wrong(place, f"{type_} judges a batch as a whole: there is no row to quarantine; write on_fail: refuse, or warn")
     if fate == "quarantine" and kind == "unique" and kwargs.get("row_condition"):
         raise _wrong(place, f"{type_} with a row_condition names no rows; write on_fail: refuse, or warn")
+    needs = history.parameters(kwargs)
+    if wrong := history.unknown(needs, [c.name for c in contract.columns]):
+        raise _wrong(place, f"{type_} names {', '.join(wrong)}, which no history has", "see docs/gate.md, 'Against the last batches'")
+    batches = meta.get("history", _BATCHES if needs else 0)
+    if not isinstance(batches, int) or batches < 0 or (needs and not batches):
+        raise _wrong(place, f"history is {batches!r}: write a number of accepted batches, 1 or more")
     columns = tuple(map(str, [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs] + list(kwargs.get("column_list") or [])))
     if missing := [c for c in columns if c not in {column.name for column in contract.columns}]:
         raise _wrong(place, f"{type_} names {', '.join(missing)}: not a column of {contract.address}")
@@ -141,7 +150,7 @@ def _rule(item: Any, place: str, contract: Contract, taken: set[str]) -> Rule:
     while name in taken:
         again += 1
         name = f"{base}#{again}"
-    return Rule(type_, kwargs, columns, fate, severity, place, name, kind)
+    return Rule(type_, kwargs, columns, fate, severity, place, name, kind, frozenset(needs), batches)
 
 
 def _kind(type_: str, kwargs: Mapping[str, Any], place: str) -> gx.Kind:

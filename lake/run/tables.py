@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
     from lake.gate.batch import Gate
+    from lake.gate.history import History
     from lake.sources.read import Given
 
 Build = Callable[..., Any]
@@ -459,7 +460,7 @@ class TableRun:
 
         from lake.gate.batch import open_gate
 
-        gate = open_gate(built.rows, self.contract)
+        gate = open_gate(built.rows, self.contract, self._past())
         staged, seen, away = self._passed(intent, transaction, gate, "rows")
         reached(f"written:{self.job.writes}")
         rows, problems = int(seen["rows"] or 0), 0
@@ -504,6 +505,17 @@ class TableRun:
                 next_step=f"lake show {self.job.writes}   # its last verdict; then mend the data, or its file in expectations/",
             )
         return staged, _Figures(rows + problems, away.rows + problems, by_file, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
+
+    def _past(self) -> History:
+        """What the suite asks of the last accepted batches."""
+        from lake.gate.history import NONE, history
+        from lake.gate.suite import written
+
+        asked = {name for rule in written(self.job.writes).rules for name in rule.needs}
+        if not asked:
+            return NONE
+        standing = ops.standing(ops.events(self.lake.store, self.job.writes), self.table.last_run())
+        return history(self.lake.store, self.job.writes, standing.published, asked)
 
     def _passed(self, intent: Intent, transaction: Transaction, gate: Gate, name: str) -> tuple[Staged, dict[str, Any], _Away]:
         """Rows staged that keep every rule, figures over all rows, and what was set aside: told by the same pass, and written to ops.rejects."""

@@ -223,7 +223,8 @@ class Place:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("LAKE_", "AWS_"))}
         env |= {"LAKE_HOME": str(home), "LAKE_PROJECT": str(folder / "project"), "LAKE_MASTER": "local[1]", "LAKE_DRIVER_MEMORY": "1g", "TZ": "UTC",
                 "PYTHONHASHSEED": "0", "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_DIRS": str(folder / "spark"),
-                "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"}  # fmt: skip
+                # What a JVM has to say of an older archive goes to stderr: stdout is read.
+                "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Xlog:disable -Xlog:all=warning:stderr"}  # fmt: skip
         # A start and a first write took 6.5 s with archived classes and 13.1 s without, on two cores.
         classes = CHECKOUT / ".lake" / "chaos" / "classes.jsa"
         if classes.exists():

@@ -10,11 +10,12 @@ from pyspark.sql import functions as F
 from lake.contract import Contract
 from lake.errors import ContractBroken
 from lake.gate.batch import Gate, Verdict, open_gate
+from lake.gate.history import NONE, History
 
 
-def through(rows: DataFrame, contract: Contract, *, emptied: bool = False) -> tuple[DataFrame, Verdict]:
+def through(rows: DataFrame, contract: Contract, *, emptied: bool = False, past: History = NONE) -> tuple[DataFrame, Verdict]:
     """The rows that are kept, and the verdict."""
-    gate = open_gate(rows, contract)
+    gate = open_gate(rows, contract, past)
     try:
         return _through(gate, emptied)
     except ContractBroken:
