@@ -197,11 +197,11 @@ class Contract:
 
     @property
     def reading(self) -> str:
-        """Hash of what the rows of a raw source depend on: a description or a place that changed makes no other rows."""
+        """Hash of what the rows of a raw source depend on: a description, a place or what becomes of older editions makes no row another."""
         if self.source is None:
             return ""
         s = self.source
-        said = json.dumps([s.format, s.options, s.copies, s.editions, [(c.name, c.type) for c in s.fields]], sort_keys=True, default=str)
+        said = json.dumps([s.format, s.options, s.copies, [(c.name, c.type) for c in s.fields]], sort_keys=True, default=str)
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def changes(self, older: Contract) -> list[Change]:
