@@ -23,7 +23,10 @@ FIGURES = ("mean", "median", "min", "max", "stdev")
 _OF = {"mean": statistics.fmean, "median": statistics.median, "min": min, "max": max, "stdev": statistics.stdev}
 _NAME = re.compile(rf"(?P<of>rows|rejected_share|mean_of_(?P<column>\w+))_(?P<figure>{'|'.join(FIGURES)})|seen_(?P<seen>\w+)|batches")
 # Of GX's expressions.
-_FUNCTIONS = frozenset(["sin", "cos", "tan", "exp", "abs", "trunc", "round", "sgn", "now", "datetime", "timedelta", "PI", "E", "weeks", "days", "hours", "minutes", "seconds"])
+_FUNCTIONS = frozenset({
+    "sin", "cos", "tan", "exp", "abs", "trunc", "round", "sgn", "PI", "E",
+    "now", "datetime", "timedelta", "weeks", "days", "hours", "minutes", "seconds",
+})  # fmt: skip
 MEAN = "expect_column_mean_to_be_between"
 
 

@@ -45,7 +45,7 @@ def test_a_rule_waits_until_there_are_enough_accepted_batches_and_then_asks_thei
 
     assert judged(History(1, {"rows_median": 100.0})) == [(True, "history", '{"min_value": {"$PARAMETER": "rows_median * 0.5"}}')]
     assert judged(History(2, {"rows_median": 4.0})) == [(True, "one pass", '{"min_value": 2.0}')]
-    assert judged(History(2, {"rows_median": 5.0})) == [(False, "one pass", '{"min_value": 2.5}')]
+    assert judged(History(2, {"rows_median": 6.0})) == [(False, "one pass", '{"min_value": 3.0}')]
     assert judged(History(9, {})) == judged(History(1, {"rows_median": 100.0}))  # enough batches, but none of them tells it
 
 
