@@ -232,7 +232,7 @@ def open_gate(rows: DataFrame, contract: Contract, past: History = NO_HISTORY) -
         suite = replace(suite, rules=tuple(_against(r, past) for r in suite.rules if r not in waiting))
     judge, conditions, of_all = gx.Judge(rows), dict[str, gx.Condition](), dict[Any, Column]()
     expectations = {r.name: gx.made(r.type, r.kwargs) for r in suite.rules}
-    of_kept: dict[Any, Column] = {}
+    of_kept, asked = dict[Any, Column](), dict[str, Column]()
     for rule in suite.rules:
         if rule.kind != "row":
             of_kept |= judge.aggregates(expectations[rule.name])
@@ -244,9 +244,12 @@ def open_gate(rows: DataFrame, contract: Contract, past: History = NO_HISTORY) -
             raise _broken_rule(rule, "is broken", str(error)) from error
         of_all |= condition.figures
         if rule.on_fail != "quarantine":
-            of_all[condition.bad_id] = F.sum(F.when(condition.bad, 1).otherwise(0))
+            # A column of its own first: some conditions of GX are Python functions, which Spark computes in no observation.
+            asked[name := f"_asked{len(asked)}"] = condition.bad
+            of_all[condition.bad_id] = F.sum(F.when(F.col(name), 1).otherwise(0))
     quarantined = [(r.name, conditions[r.name].bad) for r in suite.rules if r.kind == "row" and r.on_fail == "quarantine"]
-    tagged = tag_rows(rows, [(r.name, broken(r)) for r in contract.rules()] + quarantined)
+    tagged = tag_rows(rows.withColumns(asked) if asked else rows, [(r.name, broken(r)) for r in contract.rules()] + quarantined)
+    tagged = replace(tagged, beside=tuple(asked))
     of_kept |= {r.name: F.avg(r.columns[0]) for r in waiting if r.type == MEAN}
     return Gate(contract, suite, tagged, conditions, of_all, of_kept, expectations, {r.name: _not_yet(r, past) for r in waiting})
 

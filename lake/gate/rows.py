@@ -29,10 +29,14 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """Rows with the rules that they break as bits of a few long columns; `names` are the rules, in the order of their bits."""
+    """Rows with the rules that they break as bits of a few long columns; `names` are the rules, in the order of their bits.
+
+    `beside` are columns of the gate's own that ride along; what is kept has neither.
+    """
 
     rows: DataFrame
     names: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
     @property
     def _columns(self) -> list[str]:
@@ -56,7 +60,7 @@ class Tagged:
 
     def kept(self, rows: DataFrame) -> DataFrame:
         """Of these rows with their bits, those that break no rule, without the bits."""
-        return rows.where(~self.broken).drop(*self._columns) if self.names else rows
+        return rows.where(~self.broken).drop(*self._columns, *self.beside)
 
     def _bit(self, n: int) -> Column:
         return F.col(f"{BROKEN}{n // _BITS}").bitwiseAND(F.lit(1 << (n % _BITS)).cast("bigint"))

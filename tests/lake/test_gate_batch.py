@@ -167,6 +167,15 @@ def test_an_empty_batch_carries_no_expectations(project: Path, rows: DataFrame) 
     assert [c.rule for c in emptied.refusals] == ["expect_table_row_count_to_be_between"]
 
 
+def test_a_rule_that_is_a_python_function_is_counted_in_the_same_pass(project: Path, spark: SparkSession) -> None:
+    rows = spark.createDataFrame([("{}", 1.0, 0.0), ("{", 2.0, 0.0), ("[1]", 3.0, 0.0)], DDL)
+    json = {"type": "expect_column_values_to_be_json_parseable", "kwargs": {"column": "id"}}
+    for fate, kept in (("warn", 3), ("quarantine", 2)):
+        write_suite(project, "silver.things", {"expectations": [json | {"meta": {"on_fail": fate}}]})
+        found, verdict = through(rows, Contract.load("silver.things"))
+        assert (found.count(), [(c.unexpected, c.judged_by) for c in checks(verdict, json["type"])]) == (kept, [(1, "one pass")])
+
+
 def test_a_query_judges_rows_of_a_session_of_their_own(project: Path, spark: SparkSession) -> None:
     own = spark.newSession()
     rows = own.createDataFrame(ROWS, DDL)
