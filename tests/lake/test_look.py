@@ -123,7 +123,7 @@ def test_a_card_tells_how_a_table_stands_and_hides_personal_data(project: Path, 
     card = said(look.describe(store, "silver.notes"))
     assert "silver.notes  Test rows." in card
     assert "version 0, 1 rows in 1 files" in card and "last published 2026-03-01 04:01 UTC by run 1" in card
-    assert "verdict of run 1: 1 of 2 checks held\nwarning: length of run 1" in card
+    assert "verdict of run 1: 1 of 2 checks held\nwarn: length of run 1" in card
     assert "client of a test row [personal]" in card
     assert "10.0.0.7" not in card
     assert "[kafka-1] went [/down]" in card  # brackets are text, not the window's markup
@@ -143,7 +143,7 @@ def test_a_refused_run_stands_in_red_above_the_rows_that_stand(project: Path, st
     card = said(look.describe(store, "silver.notes"))
     assert "last published 2026-03-01 04:01 UTC by run 1" in card
     assert "run 2 refused: too short" in card
-    assert "critical: length of run 2" in card
+    assert "refuse: length of run 2" in card
 
 
 @pytest.mark.parametrize(
