@@ -270,11 +270,11 @@ def test_a_refused_batch_shows_nothing_and_is_taken_again_when_the_suite_is_mend
     before = place.table("silver.readings").version()
     outcome = place.run("silver.readings")
     assert (outcome.status, outcome.exit_code) == ("refused", 70)
-    assert "expect_column_values_to_be_between on value: FAILS" in outcome.message and "1 rows" in outcome.message
+    assert "expect_column_max_to_be_between on value: FAILS: saw 55.0" in outcome.message
     assert (place.table("silver.readings").version(), silver(place), rejects(place, "silver.readings")) == (before, SILVER, [])
     judged = ops.read(place.lake.store, "checks", [("address", "=", "silver.readings"), ("run", "=", 2)])
     assert sorted((c["rule"], c["column"] or "", c["on_fail"], c["success"], c["unexpected"], c["rows"]) for c in judged) == [
-        ("expect_column_values_to_be_between", "value", "refuse", False, 1, 2),
+        ("expect_column_max_to_be_between", "value", "refuse", False, None, 1),
         ("expect_column_values_to_be_unique", "row_id", "quarantine", True, 0, 1),
         ("missing", "day", "quarantine", True, 0, 2),
         ("missing", "row_id", "quarantine", True, 0, 2),
@@ -284,7 +284,10 @@ def test_a_refused_batch_shows_nothing_and_is_taken_again_when_the_suite_is_mend
         ("out_of_range", "value", "quarantine", True, 0, 2),
         ("rejected_share", "", "refuse", True, 1, 2),
     ]
-    assert {c["inputs"] for c in judged} == {'{"bronze.readings": [0, 1]}'} and [len(c["examples"]) for c in judged if not c["success"]] == [1, 1]
+    assert {c["inputs"] for c in judged} == {'{"bronze.readings": [0, 1]}'} and sorted(len(c["examples"]) for c in judged if not c["success"]) == [
+        0,
+        1,
+    ]
     assert place.run("gold.totals").status == "nothing"
 
     write_suite(place.project, "silver.readings", {"expectations": [{**SUITE["expectations"][0], "kwargs": {"column": "value", "max_value": 59}}]})
