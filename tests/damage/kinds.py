@@ -614,11 +614,14 @@ OTHERS = (
 )
 
 
-@kind("record beyond all measure", "17 MiB without a line end")
+TOO_LONG = "record beyond all measure"
+
+
+@kind(TOO_LONG, "17 MiB without a line end")
 def too_long(s: Sheet, rng: Random) -> Iterator[Damage]:
     if s.source.name in ("access", "sms_spam", "wnut17"):
         n = 0
-        yield Damage("record beyond all measure", s.records[n] + b"x" * (17 * 1024 * 1024), frozenset(["too_long"]), n)
+        yield Damage(TOO_LONG, s.records[n] + b"x" * (17 * 1024 * 1024), frozenset(["too_long"]), n)
 
 
 # -- JSON -----------------------------------------------------------------------------------------------------------------

@@ -51,11 +51,11 @@ class Place:
     seed: int
     files: dict[str, list[File]] = field(default_factory=dict)
 
-    def source(self, name: str, found: Found, *, times: int = 1, files: int = 2, rows: int = 60) -> None:
+    def source(self, name: str, found: Found, *, times: int = 1, files: int = 2, rows: int = 60, large: bool = True) -> None:
         """Plant every kind that applies to a source, run its bronze job, and compare."""
         source = Contract.load(f"raw.{name}").source
         assert source is not None
-        made = planted(self.samples, source, self.seed, times=times, files=files, rows=rows)
+        made = planted(self.samples, source, self.seed, times=times, files=files, rows=rows, large=large)
         if not made:
             found.wrong.append(f"{name}: {self.samples} has no good records of it")
             return
