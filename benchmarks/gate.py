@@ -59,13 +59,10 @@ _SHARES = {"not null": 11, "between": 16, "in set": 5, "regex": 3, "length": 3, 
 
 
 def rules_of(number: int) -> list[Rule]:
-    """So many rules, each about a column of its own: three of twelve ask for a value, four for a range, and so on."""
-    order = [kind for n in range(max(_SHARES.values())) for kind, share in _SHARES.items() if n < share]
-    spread = sorted(order[: sum(_SHARES.values())], key=lambda kind: list(_SHARES).index(kind))
-    chosen: dict[str, int] = {}
-    for n in range(number):  # evenly over all of them
-        kind = spread[n * len(spread) // number]
-        chosen[kind] = chosen.get(kind, 0) + 1
+    """So many rules (six at least), each about a column of its own; of twelve three ask for a value, five for a range, and one each for the rest."""
+    whole = sum(_SHARES.values())
+    chosen = {kind: max(1, number * share // whole) for kind, share in _SHARES.items()}  # every kind is there, the rest are ranges
+    chosen["between"] += number - sum(chosen.values())
     made: list[Rule] = []
     asks: dict[str, Callable[[int], dict[str, Any]]] = {
         "not null": lambda n: {"column": f"there{n}"},

@@ -588,8 +588,8 @@ def cut(s: Sheet, rng: Random) -> Iterator[Damage]:
         plain = [k for k in range(len(s.records)) if b"\n" not in s.records[k] and not s.records[k].startswith(b'"')]
         if plain:
             n = rng.choice(plain)
-            first = s.records[n].split(s.source.options.get("delimiter", ",").encode())[0]
-            yield Damage(name, first[: max(1, len(first) - 1)], frozenset(["fields"]), n, "end")
+            first = s.text(n).split(s.source.options.get("delimiter", ","))[0]  # whole characters: half a one is broken UTF-8
+            yield Damage(name, first[: max(1, len(first) - 1)].encode(), frozenset(["fields"]), n, "end")
 
 
 @kind("line of another log", "two programs write into one file")

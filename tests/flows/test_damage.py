@@ -51,7 +51,11 @@ def test_all_that_is_planted_is_caught_with_its_reason_and_nothing_good(place: P
     for address in SILVER:
         place.silver(address, found)
     place.jobs(found)
-    print(f"\n{len(found.planted)} damaged in {len(found.kinds)} kinds, {found.caught.total()} caught; {found.good} good rows kept")
+    print(
+        f"\n{len(found.planted)} damaged in {len(found.kinds)} kinds, {found.caught.total()} caught; {found.good} good rows kept",
+        *found.wrong,
+        sep="\n",
+    )
     assert found.wrong == []
     assert found.caught == Counter((p.damage.kind, p.source) for p in found.planted)
     assert len(found.kinds) >= 30 and {p.source for p in found.planted} >= set(SOURCES)
