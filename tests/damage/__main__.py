@@ -56,7 +56,7 @@ def main() -> int:
         f"{found.good:,} good rows kept; {len(found.wrong)} wrong; {time.monotonic() - began:.0f} s"
     )
     if asked.markdown:
-        asked.markdown.write_text(table(found) + "\n", encoding="utf-8")
+        asked.markdown.write_text(f"{table(found)}\n\n{matrix(found)}\n", encoding="utf-8")
     return 1 if found.wrong else 0
 
 
@@ -72,6 +72,18 @@ def table(found: Found) -> str:
         reasons = sorted({r.split(":")[0] for p in mine for r in p.damage.reasons})
         told = ", ".join(f"`{r}`" for r in reasons)
         lines.append(f"| {kind.name} | {kind.about} | {len({p.source for p in mine})} | {len(mine)} | {caught} | {told} |")
+    return "\n".join(lines)
+
+
+def matrix(found: Found) -> str:
+    """A line for each kind, a column for each source: how many were planted there, and of them caught where those are fewer."""
+    sources = sorted({p.source for p in found.planted})
+    lines = ["| kind | " + " | ".join(sources) + " |", "|---|" + "---:|" * len(sources)]
+    for kind in KINDS:
+        due = {s: sum(p.source == s and p.damage.kind == kind for p in found.planted) for s in sources}
+        if any(due.values()):
+            told = [str(n) if found.caught[kind, s] == n else f"{found.caught[kind, s]} of {n}" for s, n in due.items()]
+            lines.append(f"| {kind} | " + " | ".join("" if cell == "0" else cell for cell in told) + " |")
     return "\n".join(lines)
 
 
