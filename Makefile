@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test chaos parity check format bench-ingest nightly up down clean
+.PHONY: help set-up demo test chaos parity check format bench-ingest bench-gate nightly up down clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: set-up ## put the code into its one form
 bench-ingest: set-up ## raw files to bronze beside bare Spark, and what many known files cost: make bench-ingest ARGS="--sizes 1,10"
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 	@$(BIN)/python -m benchmarks.listing
+
+bench-gate: set-up ## what the gate adds to a write beside Great Expectations, cuallee, soda: make bench-gate ARGS="--rows 1000000"
+	@$(BIN)/python -m benchmarks.gate $(ARGS)
 
 nightly: set-up ## one night: whatever is new goes through every table
 	@$(BIN)/lake nightly

@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lake import Job, main
+from lake.columns.time import readable
 from lake.contract import Contract
 from lake.sources.read import ORIGIN
 
@@ -14,7 +15,7 @@ def build(records: DataFrame) -> DataFrame:
     """Time from the local year, month, day and hour, in the zone of the raw contract."""
     raw = Contract.load(JOB.reads[0])
     zone = raw.source.options["zone"] if raw.source else "UTC"
-    time = F.try_make_timestamp("year", "month", "day", "hour", F.lit(0), F.lit(0), F.lit(zone))
+    time = readable(F.try_make_timestamp("year", "month", "day", "hour", F.lit(0), F.lit(0), F.lit(zone)))
     return records.select(
         *ORIGIN,
         F.concat(F.lit("beijing_air/"), "station").alias("sensor"),

@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lake import Job, main
+from lake.columns.time import since_1970
 from lake.sources.read import ORIGIN
 
 JOB = Job(writes="bronze.bgl", reads=("raw.bgl",))
@@ -13,8 +14,7 @@ LEVELS = {"SEVERE": "ERROR", "FAILURE": "ERROR", "WARNING": "WARN"}
 
 def build(records: DataFrame) -> DataFrame:
     """Time from the seconds since 1970, which need no zone, and the microseconds of the local time; `-` is no alert."""
-    microseconds = F.substring("local", -6, 6).cast("bigint")
-    time = F.timestamp_micros(F.col("second") * 1_000_000 + microseconds)
+    time = since_1970(F.col("second"), F.substring("local", -6, 6).cast("bigint"))
     written = F.create_map(*[F.lit(part) for pair in LEVELS.items() for part in pair])
     return records.select(
         *ORIGIN,

@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lake import Job, main
+from lake.columns.time import since_1970
 from lake.sources.read import ORIGIN
 
 JOB = Job(writes="bronze.bgl_structured", reads=("raw.bgl_structured",))
@@ -14,7 +15,7 @@ def build(records: DataFrame) -> DataFrame:
     return records.select(
         *ORIGIN,
         "number",
-        F.timestamp_seconds("second").alias("time"),
+        since_1970(F.col("second")).alias("time"),
         F.nullif(F.col("label"), F.lit("-")).alias("label"),
         (F.col("label") != "-").alias("alert"),
         F.col("node").alias("host"),

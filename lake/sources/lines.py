@@ -109,7 +109,7 @@ def _matched(block: bytes, form: _Form, at: At, offset: int) -> Block | None:
     except UnicodeDecodeError:
         return None
     ends, lengths = line_ends(block)
-    if "\0" in text or int(np.diff(ends, prepend=0).max()) > form.limit:
+    if "\0" in text or _MARK in text or int(np.diff(ends, prepend=0).max()) > form.limit:
         return None
     fullmatch, found = form.pattern.fullmatch, list[re.Match[str]]()
     for content in text.replace("\r\n", "\n")[:-1].split("\n"):
@@ -124,6 +124,7 @@ def _matched(block: bytes, form: _Form, at: At, offset: int) -> Block | None:
     return Block(at.ordinal, at.line + 1, None, offset, lengths[:n], ends[:n], cells, block[: int(ends[n - 1])])
 
 
+_MARK = "\ufeff"  # before a line, even where the pattern begins with any text: Blue Gene's `-`, no alert, would be one with a mark before it
 _BLANK = " \t\n\r\x0b\x0c"  # what bytes.strip() takes
 
 
@@ -143,7 +144,7 @@ def _rows(stream: BinaryIO | Ahead, form: _Form, at: At) -> Iterator[Row]:
             else:
                 if "\0" in text:
                     problem = "nul"
-                elif (found := fullmatch(text)) is None:
+                elif text.startswith(_MARK) or (found := fullmatch(text)) is None:
                     problem = "pattern"
                 else:
                     values = form.values(found)

@@ -593,7 +593,7 @@ def _value(cell: SparkColumn, column: Column, source: Source) -> tuple[SparkColu
         return text, text.try_cast(kind), F.lit("not_a_boolean")
     pattern = options.get("formats", {}).get(column.name)
     if kind == "date":
-        return text, _from_year_one(F.try_to_date(text, str(pattern or "yyyy-MM-dd"))), F.lit("not_a_date")
+        return text, _of_our_years(F.try_to_date(text, str(pattern or "yyyy-MM-dd"))), F.lit("not_a_date")
     if kind != "timestamp" or pattern is None:
         raise ContractBroken(
             f"{source.address}: field {column.name} ({kind}) has no format"
@@ -602,9 +602,9 @@ def _value(cell: SparkColumn, column: Column, source: Source) -> tuple[SparkColu
             next_step=f"write formats: {{{column.name}: yyyy-MM-dd HH:mm:ss}} into the options of its server",
         )
     if re.search(r"[VvzOXxZ]", re.sub(r"'[^']*'", "", pattern)):
-        return text, _from_year_one(F.try_to_timestamp(text, F.lit(pattern))), F.lit("not_a_timestamp")
+        return text, _of_our_years(F.try_to_timestamp(text, F.lit(pattern))), F.lit("not_a_timestamp")
     zone, written = str(options.get("zone", "UTC")), F.concat(text, F.lit(" UTC"))
-    return text, *_instant(_from_year_one(F.try_to_timestamp(written, F.lit(f"{pattern} VV"))), zone, _fold(options, source))
+    return text, *_instant(_of_our_years(F.try_to_timestamp(written, F.lit(f"{pattern} VV"))), zone, _fold(options, source))
 
 
 def _not_a_number(written: SparkColumn) -> SparkColumn:
@@ -614,11 +614,14 @@ def _not_a_number(written: SparkColumn) -> SparkColumn:
     return F.when(written, F.lit("out_of_range")).otherwise(F.lit("not_a_number"))
 
 
-def _from_year_one(time: SparkColumn) -> SparkColumn:
-    """Null before the year 1: Spark takes 0000-03-01 for a day, Python and Arrow's readers can't hold it."""
+def _of_our_years(time: SparkColumn) -> SparkColumn:
+    """Null outside the years 1 to 9999: Spark takes 0000-03-01 and +20260-03-01 for days, Python and Arrow's readers can't hold them.
+
+    One such day as a partition, and delta-rs opens the whole table no more.
+    """
     from pyspark.sql import functions as F
 
-    return F.when(F.year(time) > 0, time)
+    return F.when(F.year(time).between(1, 9999), time)
 
 
 def _instant(shown: SparkColumn, zone: str, fold: str | None) -> tuple[SparkColumn, SparkColumn]:

@@ -47,6 +47,11 @@ def test_wrong_bytes_and_wrong_shape_keep_their_bytes(must_reconcile: Any) -> No
     ]
 
 
+def test_a_byte_order_mark_before_a_line_is_no_part_of_it_whatever_the_pattern_begins_with(must_reconcile: Any) -> None:
+    read = must_reconcile(lines, b"- a\n\xef\xbb\xbf- b\n- \xef\xbb\xbfc\n", {"pattern": r"(?P<label>\S+) (?P<text>.*)"}, ("label", "text"))
+    assert [(r.problem, r.fields) for r in read] == [(None, ("-", "a")), ("pattern", (None, None)), (None, ("-", "\ufeffc"))]
+
+
 def test_years_are_counted_on_at_new_year_and_a_late_line_keeps_its_own() -> None:
     data = b"Nov 30 00:00:01 a\nJan  1 00:00:02 b\nDec 31 23:59:59 late\nFeb 28 00:00:00 c\n"
     options: dict[str, Any] = {

@@ -51,7 +51,7 @@ HEADER = b"time;value;count;note\n"
 def test_records_are_typed_or_say_why_not(spark: Any, lake_env: Settings, store: Store) -> None:
     good = (
         HEADER + b"2024-03-01 07:00:00;-1,5e1;7;ok\n2024-03-01 08:00:00;-200;;\n;;;\n2024-02-30 08:00:00;1.5;7,0;odd\n"
-        b"2024-03-01 09:00:00;NaN;1;x\n2024-03-01 09:00:00;1e999;1;\xff\n"
+        b"2024-03-01 09:00:00;NaN;1;x\n2024-03-01 09:00:00;1e999;1;\xff\n+20260-03-01 07:00:00;1;1;y\n0000-03-01 07:00:00;1;1;z\n"
     )
     packed = gzip.compress(HEADER + b"2024-03-01 07:00:00;1;2;packed\n")
     landed = {"a.csv": good, "b.csv": b"value;time\n1;2\n", "c.csv.gz": packed, "d.csv.gz": packed[:-9], "empty": b""}
@@ -70,6 +70,8 @@ def test_records_are_typed_or_say_why_not(spark: Any, lake_env: Settings, store:
         ("a.csv", 3, "not_a_timestamp:time;not_a_number:value;not_a_number:count"),
         ("a.csv", 4, "not_a_number:value"),
         ("a.csv", 5, "encoding"),
+        ("a.csv", 6, "not_a_timestamp:time"),  # of a year that no reader of the table could hold
+        ("a.csv", 7, "not_a_timestamp:time"),
         ("b.csv", 0, "header"),
         ("c.csv.gz", 0, None),
         ("d.csv.gz", 0, "unreadable:Compressed"),
