@@ -225,6 +225,15 @@ class Table:
         schema = pa.schema(delta.schema().to_arrow())
         return Manifest(self.address, delta.version(), root, tuple(files), sum(f.rows for f in files), schema)
 
+    def sizes(self, version: int | None = None) -> dict[str, int]:
+        """Bytes of each active file of a version, by its path in the log.
+
+        Raises:
+            SourceMissing: no such table or version.
+        """
+        adds = pa.table(self.delta(version).get_add_actions())
+        return dict(zip(adds.column("path").to_pylist(), adds.column("size_bytes").to_pylist(), strict=True))
+
     # -- reading with Spark ----------------------------------------------------------------------------------------
 
     def read(self, spark: SparkSession, version: int | None = None) -> DataFrame:

@@ -239,7 +239,6 @@ def open_gate(rows: DataFrame, contract: Contract, past: History = NO_HISTORY) -
             continue
         try:
             condition = conditions[rule.name] = judge.condition(expectations[rule.name])
-            rows.select(condition.bad)  # Spark says here what it can not compute
         except Exception as error:
             raise _broken_rule(rule, "is broken", str(error)) from error
         of_all |= condition.figures
@@ -247,11 +246,29 @@ def open_gate(rows: DataFrame, contract: Contract, past: History = NO_HISTORY) -
             # A column of its own first: some conditions of GX are Python functions, which Spark computes in no observation.
             asked[name := f"_asked{len(asked)}"] = condition.bad
             of_all[condition.bad_id] = F.sum(F.when(F.col(name), 1).otherwise(0))
+    _must_compute(rows, [(r, conditions[r.name].bad) for r in suite.rules if r.kind == "row"])
     quarantined = [(r.name, conditions[r.name].bad) for r in suite.rules if r.kind == "row" and r.on_fail == "quarantine"]
     tagged = tag_rows(rows.withColumns(asked) if asked else rows, [(r.name, broken(r)) for r in contract.rules()] + quarantined)
     tagged = replace(tagged, beside=tuple(asked))
     of_kept |= {r.name: F.avg(r.columns[0]) for r in waiting if r.type == MEAN}
     return Gate(contract, suite, tagged, conditions, of_all, of_kept, expectations, {r.name: _not_yet(r, past) for r in waiting})
+
+
+def _must_compute(rows: DataFrame, rules: Sequence[tuple[Rule, Column]]) -> None:
+    """Let Spark say what it can not compute: of all rules at once, for each asked alone costs 15 ms, and one by one only to name the broken one.
+
+    Raises:
+        ContractBroken: a rule does not fit the rows.
+    """
+    try:
+        rows.select(*[bad for _, bad in rules])
+    except Exception as error:
+        for rule, bad in rules:
+            try:
+                rows.select(bad)
+            except Exception as alone:
+                raise _broken_rule(rule, "is broken", str(alone)) from alone
+        raise _broken_rule(rules[0][0], "or one of the rules below it is broken", str(error)) from error
 
 
 def ready() -> None:

@@ -11,6 +11,7 @@ The order of a run, and what a crash after each step leaves (recovery is the nex
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -62,6 +63,7 @@ class TableRun:
         self.began = time.monotonic()
         self.again = Again()
         self.left = list[FileEdition]()  # what a run of many files leaves for the next one
+        self.bytes = 0  # that its rows are built from
 
     # -- the story -------------------------------------------------------------------------------------------------
 
@@ -182,8 +184,11 @@ class TableRun:
         return intent
 
     def _publish(self, spark: SparkSession, intent: Intent, stale: str) -> Outcome:
-        # One file a partition, not one a task; raw files are dealt out to tasks by their bytes, and need no shuffle for that.
-        spark.conf.set("spark.databricks.delta.optimizeWrite.enabled", str(not self.raw or self.contract.partition is not None).lower())
+        # One file a partition, not one a task: by a shuffle, which costs half of a large write. Raw files are dealt out to tasks by their bytes
+        # and need none, nor does what makes files of _FILE bytes by itself.
+        self.bytes = self._bytes(intent)
+        large = self.bytes >= _FILE * spark.sparkContext.defaultParallelism
+        spark.conf.set("spark.databricks.delta.optimizeWrite.enabled", str(self.contract.partition is not None or not (self.raw or large)).lower())
         if group := self.contract.properties.get("rowsPerGroup"):
             spark.conf.set("parquet.block.row.count.limit", group)
         self.table.create(spark)
@@ -220,6 +225,25 @@ class TableRun:
         whole = replace(intent, full=built.replace == ALL)
         applied = f"contract applied: {'; '.join(c.what for c in changes)}" if changes and not whole.full else ""
         return self._record(whole, version, staged.rows, figures, "; ".join(filter(None, (applied, stale))) if not whole.full else "")
+
+    def _bytes(self, intent: Intent) -> int:
+        """Bytes of the data files, or of the raw ones, that the rows of a run are built from; where only changes are, of those that came since."""
+        found = sum(f.size for f in intent.files)
+        for address, pinned in intent.inputs.items():
+            if not isinstance(pinned, list) or address.startswith(("models.", "ops.")):
+                continue
+            table, (since, to) = Table(address, self.lake.store), pinned
+            files = table.sizes(to)
+            if sum(files.values()) >= _FILE and not intent.full and self.job.grain != "whole" and since is not None:
+                with contextlib.suppress(SourceMissing):  # its log is gone: then all of them
+                    files = {path: files[path] for path in files.keys() - table.sizes(since).keys()}
+            found += sum(files.values())
+        return found
+
+    def _tasks(self, spark: SparkSession) -> int:
+        """About as many tasks as a pass over the rows of a run takes."""
+        shuffled = int(spark.conf.get("spark.sql.shuffle.partitions", "200") or 200)
+        return max(2 * spark.sparkContext.defaultParallelism, shuffled, self.bytes // _TASK)
 
     # -- what is new -----------------------------------------------------------------------------------------------
 
@@ -373,9 +397,8 @@ class TableRun:
         records = self._repairs(0, intent).mended_records(spark, records, [c for a in self.raw for c in Contract.load(a).columns])
         # Counted in the pass that writes the good ones, and told while they are few: each apart would read every file once more.
         seen, problem = Observation("records"), F.col("_problem").isNotNull()
-        watched = records.observe(
-            seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"), _told(_problem_columns(), problem).alias("told")
-        )
+        told = _told(_problem_columns(), problem, self._tasks(spark))
+        watched = records.observe(seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"), *told)
         good = watched.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
         before = self._read_before() if any(intent.inputs[address].get("again") for address in self.raw) else set[str]()
         again = [f for f in intent.files if f.head is not None or f.edition > f.base or f.path in before]
@@ -465,11 +488,12 @@ class TableRun:
         reached(f"written:{self.job.writes}")
         rows, problems = int(seen["rows"] or 0), 0
         if built.records is not None and built.seen is not None:
-            problems = int(built.seen.get.get("problems") or 0)
-            self._must_reconcile(int(built.seen.get.get("records") or 0) - problems, rows)
+            of_records = dict(built.seen.get)
+            problems = int(of_records.get("problems") or 0)
+            self._must_reconcile(int(of_records.get("records") or 0) - problems, rows)
             if problems:
                 bad = built.records.where(F.col("_problem").isNotNull()).select(*_problem_columns())
-                self._write_rejects(intent, bad, built.seen.get.get("told"), problems)
+                self._write_rejects(intent, bad, _all_told(of_records, problems))
         reached(f"rejected:{self.job.writes}")
         kept = self.table.staged_rows(spark, staged)
         repeated = gate.repeated(kept, staged.rows)
@@ -526,7 +550,7 @@ class TableRun:
         columns = _rejected_columns(self.contract, tagged.reasons)
         watched = tagged.rows.observe(
             seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(tagged.broken, 1).otherwise(0)).alias("rejected"),
-            _told(columns, tagged.broken).alias("told"), *gate.of_all,
+            *_told(columns, tagged.broken, self._tasks(tagged.rows.sparkSession)), *gate.of_all,
         )  # fmt: skip
         try:
             staged = self.table.stage(transaction, tagged.kept(watched), gate.of_kept)
@@ -535,21 +559,20 @@ class TableRun:
                 raise broken from None
             raise
         figures = dict(seen.get)
-        number, told = int(figures.get("rejected") or 0), figures.pop("told", None)
+        number = int(figures.get("rejected") or 0)
         if not number:
             return staged, figures, _Away()
-        rejected = tagged.rows.where(tagged.broken)
-        if told is not None and len(told) == number and all(told):
-            self._write_rejects(intent, rejected.select(*columns), told, number)
+        rejected, some = tagged.rows.where(tagged.broken), figures.get(_TOLD[0].name) or []
+        if told := _all_told(figures, number):
+            self._write_rejects(intent, rejected.select(*columns), told)
             some, by_reason = told, Counter(reason for row in told for reason in row["reasons"])
         else:
             counted = Observation(f"{name}, set aside")
-            self._write_rejects(intent, rejected.observe(counted, *tagged.counts).select(*columns), None, number)
+            self._write_rejects(intent, rejected.observe(counted, *tagged.counts).select(*columns), None)
             by_reason = Counter({reason: int(counted.get[f"rule{n}"] or 0) for n, reason in enumerate(tagged.names)})
-            some = rejected.select(*columns[:1], tagged.reasons.alias("reasons")).limit(_TOLD).collect()
         named = ", ".join(self.contract.key) if not any(self.contract.column(k).classification for k in self.contract.key) else ""
         examples: dict[str, list[str]] = {}
-        for row in some if named else ():
+        for row in filter(None, some if named else ()):
             for reason in row["reasons"]:
                 if len(examples.setdefault(reason, [])) < _TOLD_KEYS:
                     examples[reason].append(f"{named} = {row['row_id']}")
@@ -594,11 +617,11 @@ class TableRun:
             found.append(_ReadFile(f._replace(begins=gave.begins if f.head is not None else None, open=gave.open), kept, away))
         return found
 
-    def _write_rejects(self, intent: Intent, rows: DataFrame, told: Sequence[Any] | None, count: int) -> None:
+    def _write_rejects(self, intent: Intent, rows: DataFrame, told: Sequence[Any] | None) -> None:
         """Write rows that were set aside: as the pass that wrote the good ones has told them, or by another pass where they are many or large."""
         from pyspark.sql import functions as F
 
-        if told is not None and len(told) == count and all(told):
+        if told is not None:
             mine = {"address": self.job.writes, "run": intent.run, "at": ops.now()}
             ops.append(self.lake.store, "rejects", [one.asDict() | mine for one in told])
             return
@@ -816,16 +839,43 @@ def _days(later: date, earlier: date) -> Any:
     return later - earlier
 
 
-_TOLD, _TOLD_BYTES = 1_000, 16 * 1024  # rows that a pass tells the driver, and bytes of each: 16 MB of a task's heap at most
+_FILE = 16 * 1024**2  # bytes of a data file that is not small
+_TASK = 128 * 1024**2  # bytes that Spark gives a task to read at most (spark.sql.files.maxPartitionBytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Rows that a pass tells the driver: so many at most of a task, none of them larger than so many bytes."""
+
+    name: str
+    rows: int
+    bytes: int
+
+    def column(self, columns: Sequence[Column], where: Column, tasks: int) -> Column:
+        """An aggregate: rows where a condition holds; null in place of one whose last column is larger."""
+        from pyspark.sql import functions as F
+
+        small = F.coalesce(F.octet_length(columns[-1]) <= self.bytes, F.lit(True))
+        number = max(1, min(self.rows, _TOLD_BYTES // tasks // self.bytes))
+        return F.max_by(F.when(where & small, F.struct(*columns)), F.when(where, F.lit(1)), number).alias(self.name)
+
+
+# A few rows of any usual size, or many small ones: max_by takes 100,000 at most. All tasks together send no more than half of what Spark lets
+# a driver take (spark.driver.maxResultSize, 1 GB), beyond which it would end the job.
+_TOLD = (_Telling("told", 1_000, 16 * 1024), _Telling("told_many", 100_000, 512))
+_TOLD_BYTES = 512 * 1024**2
 _TOLD_KEYS = 5  # of rows that broke a rule, beside its verdict
 
 
-def _told(columns: Sequence[Column], where: Column) -> Column:
-    """An aggregate: rows where a condition holds, _TOLD at most; null in place of one whose last column is larger than _TOLD_BYTES."""
-    from pyspark.sql import functions as F
+def _told(columns: Sequence[Column], where: Column, tasks: int) -> list[Column]:
+    """Aggregates by which a pass of so many tasks tells the rows where a condition holds."""
+    return [telling.column(columns, where, tasks) for telling in _TOLD]
 
-    fits = F.coalesce(F.octet_length(columns[-1]) <= _TOLD_BYTES, F.lit(True))
-    return F.max_by(F.when(where, F.when(fits, F.struct(*columns))), F.when(where, F.lit(1)), _TOLD)
+
+def _all_told(figures: Mapping[str, Any], number: int) -> Sequence[Any] | None:
+    """All of so many rows, if a pass could tell them."""
+    told = [figures.get(telling.name) or [] for telling in _TOLD]
+    return next((rows for rows in told if len(rows) == number and all(rows)), None)
 
 
 def _problem_columns() -> list[Column]:

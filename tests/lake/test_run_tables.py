@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from lake.errors import ContractBroken, RunFailed, SourceMissing
 from lake.job import Job
 from lake.replay import files_to_replay
 from lake.report.rejects import counted
-from lake.run import Again
+from lake.run import Again, tables
 from lake.run.tables import slices_to_build
 from tests.lake.project import COLUMNS, JOBS, ORDER, SUITE, Place, contract, copied, write, write_contract, write_suite
 
@@ -85,12 +86,16 @@ def test_the_first_night_makes_every_table_with_the_origin_of_each_row_and_the_r
     assert ops.events(place.lake.store, "gold.daily")[-1].inputs == {"silver.readings": [None, 1]}
 
 
-@pytest.mark.parametrize("told", [{}, {"_TOLD": 1}, {"_TOLD_BYTES": 20}], ids=["few", "more than are told", "larger than are told"])
+@pytest.mark.parametrize(
+    "told",
+    [((1_000, 16_384), (100_000, 512)), ((1, 16_384), (100_000, 512)), ((1, 16_384), (1, 512)), ((1_000, 20), (1_000, 10)), ((1, 2**29), (1, 2**29))],
+    ids=["few", "many small ones", "more than are told", "larger than are told", "no more than a task may tell"],
+)
 def test_rejects_are_the_same_whether_the_writing_pass_tells_them_or_another_reads_them(
-    place: Place, told: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    place: Place, told: tuple[tuple[int, int], ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in told.items():
-        monkeypatch.setattr(f"lake.run.tables.{name}", value)
+    tellings = tuple(replace(t, rows=rows, bytes=bytes_) for t, (rows, bytes_) in zip(tables._TOLD, told, strict=True))
+    monkeypatch.setattr(tables, "_TOLD", tellings)
     place.file("c.csv", ("north", "2026-03-04", "x"), ("west", "2026-03-04", 4.0), ("north", "2026-03-04", -60.0), ("a", "b", "a longer one"))
     outcomes = [place.run(address) for address in ("bronze.readings", "silver.readings")]
     assert [(o.rows_kept, o.rows_rejected) for o in outcomes] == [(2, 2), (0, 2)]
@@ -100,6 +105,38 @@ def test_rejects_are_the_same_whether_the_writing_pass_tells_them_or_another_rea
     ]
     held = ops.read(place.lake.store, "rejects", [("address", "=", "silver.readings")])
     assert sorted((json.loads(r["row"])["value"], r["reasons"]) for r in held) == [(-60.0, ["out_of_range:value"]), (4.0, ["not_allowed:station"])]
+
+
+@pytest.mark.parametrize(("file", "written"), [(1, 2), (2**20, 1)], ids=["large", "small"])
+def test_a_small_run_writes_one_file_and_a_large_one_a_file_a_task(place: Place, file: int, written: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_FILE", file)
+    columns = [{**c, "partitioned": False} for c in COLUMNS["silver.readings"]]
+    write_contract(place.project, contract("silver.same", columns))
+    write_suite(place.project, "silver.same", SUITE)
+    write(place.project / "jobs" / "silver" / "same.py", JOBS["silver.readings"].replace("silver.readings", "silver.same"))
+    place.file("c.csv", ("north", "2026-03-04", 4.0))
+    place.run("bronze.readings")
+    assert len(files(place, "bronze.readings")) == 2
+    assert place.run("silver.same").rows_kept == len(SILVER) + 1
+    assert len(files(place, "silver.same")) == written
+
+
+def test_what_a_run_is_built_from_is_counted_in_bytes_and_of_what_changed_only_that(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_FILE", 1)
+    before = place.table("bronze.readings").sizes()
+    place.file("c.csv", ("north", "2026-03-04", 4.0))
+    assert place.run("bronze.readings").version == 2
+    after = place.table("bronze.readings").sizes()
+    (new,) = after.keys() - before.keys()
+    seen: list[tuple[str, int]] = []
+    made = tables.TableRun._bytes
+    monkeypatch.setattr(tables.TableRun, "_bytes", lambda run, intent: seen.append((run.job.writes, made(run, intent))) or seen[-1][1])
+    for address in ORDER[1:]:
+        place.run(address)
+    silver = place.table("silver.readings").sizes()
+    place.run("silver.readings", full=True)
+    assert seen[0] == ("silver.readings", after[new])
+    assert seen[-2:] == [("gold.totals", sum(silver.values())), ("silver.readings", sum(after.values()))]
 
 
 def test_a_second_night_makes_no_version_of_anything_and_starts_no_spark(place: Place) -> None:
