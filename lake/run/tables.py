@@ -845,25 +845,25 @@ _TASK = 128 * 1024**2  # bytes that Spark gives a task to read at most (spark.sq
 
 @dataclass(frozen=True, slots=True)
 class _Telling:
-    """Rows that a pass tells the driver: so many at most of a task, none of them larger than so many bytes."""
+    """Rows that a pass tells the driver: so many at most of a task, none of them larger than so many bytes, and so many bytes of all tasks."""
 
     name: str
     rows: int
     bytes: int
+    of_all: int
 
     def column(self, columns: Sequence[Column], where: Column, tasks: int) -> Column:
         """An aggregate: rows where a condition holds; null in place of one whose last column is larger."""
         from pyspark.sql import functions as F
 
         small = F.coalesce(F.octet_length(columns[-1]) <= self.bytes, F.lit(True))
-        number = max(1, min(self.rows, _TOLD_BYTES // tasks // self.bytes))
+        number = max(1, min(self.rows, self.of_all // tasks // self.bytes))
         return F.max_by(F.when(where & small, F.struct(*columns)), F.when(where, F.lit(1)), number).alias(self.name)
 
 
 # A few rows of any usual size, or many small ones: max_by takes 100,000 at most. All tasks together send no more than half of what Spark lets
 # a driver take (spark.driver.maxResultSize, 1 GB), beyond which it would end the job.
-_TOLD = (_Telling("told", 1_000, 16 * 1024), _Telling("told_many", 100_000, 512))
-_TOLD_BYTES = 512 * 1024**2
+_TOLD = (_Telling("told", 1_000, 16 * 1024, 128 * 1024**2), _Telling("told_many", 100_000, 512, 384 * 1024**2))
 _TOLD_KEYS = 5  # of rows that broke a rule, beside its verdict
 
 

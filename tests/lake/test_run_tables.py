@@ -88,7 +88,13 @@ def test_the_first_night_makes_every_table_with_the_origin_of_each_row_and_the_r
 
 @pytest.mark.parametrize(
     "told",
-    [((1_000, 16_384), (100_000, 512)), ((1, 16_384), (100_000, 512)), ((1, 16_384), (1, 512)), ((1_000, 20), (1_000, 10)), ((1, 2**29), (1, 2**29))],
+    [
+        ((1_000, 16_384), (100_000, 512)),
+        ((1, 16_384), (100_000, 512)),
+        ((1, 16_384), (1, 512)),
+        ((1_000, 20), (1_000, 10)),
+        ((1_000, 2**30), (1_000, 2**30)),
+    ],
     ids=["few", "many small ones", "more than are told", "larger than are told", "no more than a task may tell"],
 )
 def test_rejects_are_the_same_whether_the_writing_pass_tells_them_or_another_reads_them(
