@@ -31,17 +31,21 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def append(store: Store, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows to `ops.<name>`; the table is made at its first row."""
+def append(store: Store, name: str, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
+    """Append rows to `ops.<name>`, with nulls in columns that they lack; the table is made at its first row."""
     append_to(store, f"ops.{name}", rows)
 
 
-def append_to(store: Store, address: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def append_to(store: Store, address: str, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
     """Append rows to a small table that the driver writes by itself (ops, reports), made at its first row."""
-    if not rows:
+    if not len(rows):
         return
-    table = _opened(store, address) or _made(store, address)
-    batch = pa.Table.from_pylist([dict(r) for r in rows], schema=Contract.load(address).schema)
+    table, schema = _opened(store, address) or _made(store, address), Contract.load(address).schema
+    if isinstance(rows, pa.Table):
+        have: pa.Table = rows
+        batch = pa.table([have[f.name].cast(f.type) if f.name in have.column_names else pa.nulls(len(have), f.type) for f in schema], schema=schema)
+    else:
+        batch = pa.Table.from_pylist([dict(r) for r in rows], schema=schema)
     older = set(batch.column_names) - {f.name for f in table.schema().fields}  # made before these columns were
     write_deltalake(table, batch, mode="append", schema_mode="merge" if older else None)
 

@@ -37,6 +37,7 @@ from lake.lake import Lake
 from lake.plan import Step
 from lake.run.record import Again, Intent, Outcome, contract_hash, read_by, run_row, taken_of
 from lake.run.repairs import EXACT, REPAIRS, Repairs, only
+from lake.run.telling import some_told, telling, told_by
 from lake.settings import reached
 from lake.sources.drift import told_of
 from lake.sources.files import FileEdition, Mark, cut, discover
@@ -396,9 +397,9 @@ class TableRun:
         records = reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), parts)
         records = self._repairs(0, intent).mended_records(spark, records, [c for a in self.raw for c in Contract.load(a).columns])
         # Counted in the pass that writes the good ones, and told while they are few: each apart would read every file once more.
-        seen, problem = Observation("records"), F.col("_problem").isNotNull()
-        told = _told(_problem_columns(), problem, self._tasks(spark))
-        watched = records.observe(seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"), *told)
+        seen, told = Observation("records"), Observation("records, told")
+        watched = records.observe(seen, F.count(F.lit(1)).alias("records"), F.count("_problem").alias("problems"))
+        watched = watched.observe(told, *telling(_problem_columns(), F.col("_problem").isNotNull(), self._tasks(spark)))
         good = watched.where(F.col("_problem").isNull()).drop("_problem", "_raw", "_source")
         before = self._read_before() if any(intent.inputs[address].get("again") for address in self.raw) else set[str]()
         again = [f for f in intent.files if f.head is not None or f.edition > f.base or f.path in before]
@@ -411,6 +412,7 @@ class TableRun:
             replace=ALL if intent.full else None,
             records=records,
             seen=seen,
+            told=told,
             counts=counts,
             touched=None if intent.full or not again else touched,
         )
@@ -487,13 +489,12 @@ class TableRun:
         staged, seen, away = self._passed(intent, transaction, gate, "rows")
         reached(f"written:{self.job.writes}")
         rows, problems = int(seen["rows"] or 0), 0
-        if built.records is not None and built.seen is not None:
-            of_records = dict(built.seen.get)
-            problems = int(of_records.get("problems") or 0)
-            self._must_reconcile(int(of_records.get("records") or 0) - problems, rows)
+        if built.records is not None and built.seen is not None and built.told is not None:
+            problems = int(built.seen.get.get("problems") or 0)
+            self._must_reconcile(int(built.seen.get.get("records") or 0) - problems, rows)
             if problems:
                 bad = built.records.where(F.col("_problem").isNotNull()).select(*_problem_columns())
-                self._write_rejects(intent, bad, _all_told(of_records, problems))
+                self._write_rejects(intent, bad, told_by(spark, built.told, problems))
         reached(f"rejected:{self.job.writes}")
         kept = self.table.staged_rows(spark, staged)
         repeated = gate.repeated(kept, staged.rows)
@@ -546,12 +547,12 @@ class TableRun:
         from pyspark.sql import Observation
         from pyspark.sql import functions as F
 
-        tagged, seen = gate.tagged, Observation(name)
+        tagged, spark = gate.tagged, gate.tagged.rows.sparkSession
+        seen, tells = Observation(name), Observation(f"{name}, told")
         columns = _rejected_columns(self.contract, tagged.reasons)
         watched = tagged.rows.observe(
-            seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(tagged.broken, 1).otherwise(0)).alias("rejected"),
-            *_told(columns, tagged.broken, self._tasks(tagged.rows.sparkSession)), *gate.of_all,
-        )  # fmt: skip
+            seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(tagged.broken, 1).otherwise(0)).alias("rejected"), *gate.of_all
+        ).observe(tells, *telling(columns, tagged.broken, self._tasks(spark)))  # fmt: skip
         try:
             staged = self.table.stage(transaction, tagged.kept(watched), gate.of_kept)
         except Exception:
@@ -562,21 +563,28 @@ class TableRun:
         number = int(figures.get("rejected") or 0)
         if not number:
             return staged, figures, _Away()
-        rejected, some = tagged.rows.where(tagged.broken), figures.get(_TOLD[0].name) or []
-        if told := _all_told(figures, number):
+        rejected, told = tagged.rows.where(tagged.broken), told_by(spark, tells, number)
+        if told is not None:
             self._write_rejects(intent, rejected.select(*columns), told)
-            some, by_reason = told, Counter(reason for row in told for reason in row["reasons"])
+            by_reason = _by_value(told["reasons"].combine_chunks().flatten())
         else:
             counted = Observation(f"{name}, set aside")
             self._write_rejects(intent, rejected.observe(counted, *tagged.counts).select(*columns), None)
             by_reason = Counter({reason: int(counted.get[f"rule{n}"] or 0) for n, reason in enumerate(tagged.names)})
-        named = ", ".join(self.contract.key) if not any(self.contract.column(k).classification for k in self.contract.key) else ""
+            told = some_told(tells)
+        return staged, figures, _Away(number, by_reason, self._examples(told))
+
+    def _examples(self, told: pa.Table) -> dict[str, list[str]]:
+        """Keys of some rejected rows, by reason. Keys only, and none that is personal."""
         examples: dict[str, list[str]] = {}
-        for row in filter(None, some if named else ()):
+        if any(self.contract.column(k).classification for k in self.contract.key):
+            return examples
+        named = ", ".join(self.contract.key)
+        for row in told.select(["row_id", "reasons"]).slice(0, 1_000).to_pylist():
             for reason in row["reasons"]:
                 if len(examples.setdefault(reason, [])) < _TOLD_KEYS:
                     examples[reason].append(f"{named} = {row['row_id']}")
-        return staged, figures, _Away(number, by_reason, examples)
+        return examples
 
     def _drifted(self, intent: Intent, built: _Built) -> list[str]:
         """Write what the readers noted of columns that are not as the raw contract has them into ops.checks; a warning each."""
@@ -617,13 +625,14 @@ class TableRun:
             found.append(_ReadFile(f._replace(begins=gave.begins if f.head is not None else None, open=gave.open), kept, away))
         return found
 
-    def _write_rejects(self, intent: Intent, rows: DataFrame, told: Sequence[Any] | None) -> None:
+    def _write_rejects(self, intent: Intent, rows: DataFrame, told: pa.Table | None) -> None:
         """Write rows that were set aside: as the pass that wrote the good ones has told them, or by another pass where they are many or large."""
         from pyspark.sql import functions as F
 
         if told is not None:
             mine = {"address": self.job.writes, "run": intent.run, "at": ops.now()}
-            ops.append(self.lake.store, "rejects", [one.asDict() | mine for one in told])
+            given = {name: pa.repeat(pa.scalar(value), told.num_rows) for name, value in mine.items()}
+            ops.append(self.lake.store, "rejects", pa.table({**{name: told[name] for name in told.column_names}, **given}))
             return
         table = ops.made(self.lake.store, "rejects")
         contract = Contract.load("ops.rejects")
@@ -746,6 +755,7 @@ class _Built:
     replace: Replaced | None = None
     records: DataFrame | None = None
     seen: Observation | None = None
+    told: Observation | None = None
     counts: Any = None  # what each file gave: an accumulator that the readers fill
     touched: Callable[[DataFrame], DataFrame | None] | None = None  # of the table as it is: asked when all is staged
 
@@ -807,9 +817,13 @@ def _by_file(batches: Iterable[pa.RecordBatch]) -> Counter[str]:
     """Rows of each raw file, given batches of the column `file`."""
     found: Counter[str] = Counter()
     for batch in batches:
-        for one in batch.column("file").value_counts().to_pylist():
-            found[one["values"]] += one["counts"]
+        found += _by_value(batch.column("file"))
     return found
+
+
+def _by_value(values: Any) -> Counter[str]:
+    """How often each value stands in an Arrow array."""
+    return Counter({one["values"]: one["counts"] for one in values.value_counts().to_pylist()})
 
 
 def slices_to_build(touched: set[Any], known: Sequence[Any], job: Job, asked: Iterable[Any] = ()) -> tuple[list[Any], list[Any]]:
@@ -843,39 +857,7 @@ _FILE = 16 * 1024**2  # bytes of a data file that is not small
 _TASK = 128 * 1024**2  # bytes that Spark gives a task to read at most (spark.sql.files.maxPartitionBytes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Telling:
-    """Rows that a pass tells the driver: so many at most of a task, none of them larger than so many bytes, and so many bytes of all tasks."""
-
-    name: str
-    rows: int
-    bytes: int
-    of_all: int
-
-    def column(self, columns: Sequence[Column], where: Column, tasks: int) -> Column:
-        """An aggregate: rows where a condition holds; null in place of one whose last column is larger."""
-        from pyspark.sql import functions as F
-
-        small = F.coalesce(F.octet_length(columns[-1]) <= self.bytes, F.lit(True))
-        number = max(1, min(self.rows, self.of_all // tasks // self.bytes))
-        return F.max_by(F.when(where & small, F.struct(*columns)), F.when(where, F.lit(1)), number).alias(self.name)
-
-
-# A few rows of any usual size, or many small ones: max_by takes 100,000 at most. All tasks together send no more than half of what Spark lets
-# a driver take (spark.driver.maxResultSize, 1 GB), beyond which it would end the job.
-_TOLD = (_Telling("told", 1_000, 16 * 1024, 128 * 1024**2), _Telling("told_many", 100_000, 512, 384 * 1024**2))
 _TOLD_KEYS = 5  # of rows that broke a rule, beside its verdict
-
-
-def _told(columns: Sequence[Column], where: Column, tasks: int) -> list[Column]:
-    """Aggregates by which a pass of so many tasks tells the rows where a condition holds."""
-    return [telling.column(columns, where, tasks) for telling in _TOLD]
-
-
-def _all_told(figures: Mapping[str, Any], number: int) -> Sequence[Any] | None:
-    """All of so many rows, if a pass could tell them."""
-    told = [figures.get(telling.name) or [] for telling in _TOLD]
-    return next((rows for rows in told if len(rows) == number and all(rows)), None)
 
 
 def _problem_columns() -> list[Column]:

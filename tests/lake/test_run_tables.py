@@ -26,7 +26,7 @@ from lake.errors import ContractBroken, RunFailed, SourceMissing
 from lake.job import Job
 from lake.replay import files_to_replay
 from lake.report.rejects import counted
-from lake.run import Again, tables
+from lake.run import Again, tables, telling
 from lake.run.tables import slices_to_build
 from tests.lake.project import COLUMNS, JOBS, ORDER, SUITE, Place, contract, copied, write, write_contract, write_suite
 
@@ -100,8 +100,8 @@ def test_the_first_night_makes_every_table_with_the_origin_of_each_row_and_the_r
 def test_rejects_are_the_same_whether_the_writing_pass_tells_them_or_another_reads_them(
     place: Place, told: tuple[tuple[int, int], ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tellings = tuple(replace(t, rows=rows, bytes=bytes_) for t, (rows, bytes_) in zip(tables._TOLD, told, strict=True))
-    monkeypatch.setattr(tables, "_TOLD", tellings)
+    tellings = tuple(replace(t, rows=rows, bytes=bytes_) for t, (rows, bytes_) in zip(telling.TELLINGS, told, strict=True))
+    monkeypatch.setattr(telling, "TELLINGS", tellings)
     place.file("c.csv", ("north", "2026-03-04", "x"), ("west", "2026-03-04", 4.0), ("north", "2026-03-04", -60.0), ("a", "b", "a longer one"))
     outcomes = [place.run(address) for address in ("bronze.readings", "silver.readings")]
     assert [(o.rows_kept, o.rows_rejected) for o in outcomes] == [(2, 2), (0, 2)]
