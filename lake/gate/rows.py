@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -52,6 +53,20 @@ class Tagged:
         """The names of the rules that a row breaks, in their order, as array<string>."""
         named = [F.when(self._bit(n) != 0, F.lit(name)) for n, name in enumerate(self.names)]
         return F.array_compact(F.array(*named)) if named else F.array().cast("array<string>")
+
+    @property
+    def bits(self) -> list[Column]:
+        """The rules that a row breaks, as `named` takes them: an array of their names is a hundred expressions for Spark to plan."""
+        return [F.col(c) for c in self._columns]
+
+    def named(self, rows: pa.Table) -> pa.Table:
+        """Rows that were collected with `bits`, with `reasons` in their place."""
+        whole = [rows[c].to_pylist() for c in self._columns]
+        reasons: dict[tuple[int, ...], list[str]] = {}
+        for broken in set(zip(*whole, strict=True)):
+            reasons[broken] = [name for n, name in enumerate(self.names) if broken[n // _BITS] >> (n % _BITS) & 1]
+        column = pa.array([reasons[broken] for broken in zip(*whole, strict=True)], pa.list_(pa.string()))
+        return rows.drop_columns(self._columns).append_column("reasons", column)
 
     @property
     def counts(self) -> list[Column]:

@@ -549,10 +549,10 @@ class TableRun:
 
         tagged, spark = gate.tagged, gate.tagged.rows.sparkSession
         seen, tells = Observation(name), Observation(f"{name}, told")
-        columns = _rejected_columns(self.contract, tagged.reasons)
+        columns, told_columns = (_rejected_columns(self.contract, reasons) for reasons in ([tagged.reasons.alias("reasons")], tagged.bits))
         watched = tagged.rows.observe(
             seen, F.count(F.lit(1)).alias("rows"), F.sum(F.when(tagged.broken, 1).otherwise(0)).alias("rejected"), *gate.of_all
-        ).observe(tells, *telling(columns, tagged.broken, self._tasks(spark)))  # fmt: skip
+        ).observe(tells, *telling(told_columns, tagged.broken, self._tasks(spark)))  # fmt: skip
         try:
             staged = self.table.stage(transaction, tagged.kept(watched), gate.of_kept)
         except Exception:
@@ -565,13 +565,13 @@ class TableRun:
             return staged, figures, _Away()
         rejected, told = tagged.rows.where(tagged.broken), told_by(spark, tells, number)
         if told is not None:
-            self._write_rejects(intent, rejected.select(*columns), told)
+            self._write_rejects(intent, rejected.select(*columns), told := tagged.named(told))
             by_reason = _by_value(told["reasons"].combine_chunks().flatten())
         else:
             counted = Observation(f"{name}, set aside")
             self._write_rejects(intent, rejected.observe(counted, *tagged.counts).select(*columns), None)
             by_reason = Counter({reason: int(counted.get[f"rule{n}"] or 0) for n, reason in enumerate(tagged.names)})
-            told = some_told(tells)
+            told = tagged.named(some_told(spark, tells))
         return staged, figures, _Away(number, by_reason, self._examples(told))
 
     def _examples(self, told: pa.Table) -> dict[str, list[str]]:
@@ -868,14 +868,14 @@ def _problem_columns() -> list[Column]:
     return [F.col("_source").alias("source"), *map(F.col, origin), F.split("_problem", ";").alias("reasons"), F.col("_raw").alias("raw")]
 
 
-def _rejected_columns(contract: Contract, reasons: Column) -> list[Column]:
-    """A row that breaks a rule, as ops.rejects holds it; its content last."""
+def _rejected_columns(contract: Contract, reasons: Sequence[Column]) -> list[Column]:
+    """A row that breaks a rule, as ops.rejects holds it; its content last. The reasons as their own column, or as bits."""
     from pyspark.sql import functions as F
 
     names = [c.name for c in contract.columns]
     origin = [F.col(c) for c in ("source", "file", "edition", "line", "offset") if c in names]
     key = F.concat_ws(",", *[F.col(k).cast("string") for k in contract.key]).alias("row_id")
-    return [key, *origin, reasons.alias("reasons"), F.to_json(F.struct(*names), {"timestampFormat": EXACT["timestampFormat"]}).alias("row")]
+    return [key, *origin, *reasons, F.to_json(F.struct(*names), {"timestampFormat": EXACT["timestampFormat"]}).alias("row")]
 
 
 def _repaired(intent: Intent) -> tuple[int, int]:
