@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from lake.run import telling
 from lake.run.telling import TELLINGS, some_told, told_by
 
+
 def told(spark: SparkSession, texts: list[str | None], bad: set[int], tasks: int = 2) -> tuple[Observation, int]:
     rows = spark.createDataFrame(list(enumerate(texts)), "id bigint, text string").repartition(2)
     tells, text = Observation("told"), F.col("id").cast("string")
