@@ -37,6 +37,8 @@ def main() -> int:
         spark.sparkContext.setLogLevel("ERROR")
         warnings.simplefilter("ignore")
         for seed in track(range(asked.seed, asked.seed + asked.suites), "suites", console=console, disable=not console.is_terminal):
+            if (done := seed - asked.seed) % 10 == 0 and done and not console.is_terminal:
+                console.print(f"{done} of {asked.suites} suites")
             for one in compare(spark, project, seed, asked.rules):
                 by_type[one.type].append(one)
                 if not one.same:
