@@ -176,7 +176,8 @@ class Gate:
         checks += [_row_check(rule, rows, counts.get(rule.name, 0), told.get(rule.name, ())) for rule in self.contract.rules()]
         shared = {r.name: r.rows for r in repeated}
         checks += [
-            _unique_check(columns, severity, left, shared.get(name, 0), told.get(name, ())) for name, columns, severity in self._set_aside(rows)
+            _unique_check(columns, severity, left, shared.get(name, 0), told.get(name, ()), why)
+            for name, columns, severity, why in self._set_aside(rows)
         ]
         of_rows = [r for r in self.suite.rules if r.kind == "row" and rows]
         # An empty batch says nothing about its rows, and GX lets it pass most rules: what it is asked is how many they are, when it empties a table.
@@ -200,10 +201,10 @@ class Gate:
         checks += [replace(check, observed=json.dumps(noted[name])) if name in noted else check for name, check in self._waiting.items()]
         return Verdict(self.contract.address, left, tuple(checks))
 
-    def _set_aside(self, rows: int) -> list[tuple[str, tuple[str, ...], Severity]]:
-        """What rows must not share, or they are set aside: reason, columns and severity."""
-        key: list[tuple[str, tuple[str, ...], Severity]] = [(_unique(columns), columns, "critical") for columns in self.contract.uniques() if rows]
-        return key + [(r.name, r.columns, r.severity) for r in self.suite.rules if r.kind == "unique" and r.on_fail == "quarantine" and rows]
+    def _set_aside(self, rows: int) -> list[tuple[str, tuple[str, ...], Severity, str]]:
+        """What rows must not share, or they are set aside: reason, columns, severity, and what it means."""
+        key: list[tuple[str, tuple[str, ...], Severity, str]] = [(_unique(c), c, "critical", "") for c in self.contract.uniques() if rows]
+        return key + [(r.name, r.columns, r.severity, r.why) for r in self.suite.rules if r.kind == "unique" and r.on_fail == "quarantine" and rows]
 
     def _share(self, kept: int, rejected: int) -> Check:
         share, most = rejected / (kept + rejected) if kept + rejected else 0.0, self.suite.max_rejected_share
@@ -318,11 +319,12 @@ def _counted(rule: Rule) -> bool:
     return rule.kind == "unique" and not rule.kwargs.get("row_condition")
 
 
-def _unique_check(columns: tuple[str, ...], severity: Severity, left: int, number: int, examples: Sequence[str]) -> Check:
+def _unique_check(columns: tuple[str, ...], severity: Severity, left: int, number: int, examples: Sequence[str], why: str) -> Check:
     type_, of = "expect_column_values_to_be_unique" if len(columns) == 1 else "expect_compound_columns_to_be_unique", ", ".join(columns)
+    such_as = f"{_such_as(examples)}{_meaning(why, number)}"
     return Check(
         type_, of, severity, not number, f"{number} of {left + number} unexpected", "{}", number,
-        f"{type_} on {of}: {'FAILS' if number else 'holds'}: {number:,} of {left + number:,} rows share theirs with another{_such_as(examples)}",
+        f"{type_} on {of}: {'FAILS' if number else 'holds'}: {number:,} of {left + number:,} rows share theirs with another{such_as}",
         "quarantine", "keys", left + number, tuple(examples),
     )  # fmt: skip
 
@@ -357,6 +359,7 @@ def _check(rule: Rule, result: Mapping[str, Any], by: str, rows: int, examples: 
     sentence = f"{rule.type}{about}: {'holds' if success else 'FAILS'}: saw {observed[:300]}, asked {json.dumps(limits, default=str)[:300]}"
     if unexpected and not success:
         sentence += f"; {unexpected:,} rows{_such_as(examples)}"
+    sentence += _meaning(rule.why, not success)
     return Check(
         rule.type, columns or None, rule.severity, success, observed[:2000], json.dumps(limits, default=str)[:2000], unexpected, sentence,
         rule.on_fail, by, rows, tuple(examples) if not success else (),
@@ -365,3 +368,8 @@ def _check(rule: Rule, result: Mapping[str, Any], by: str, rows: int, examples: 
 
 def _such_as(examples: Sequence[str]) -> str:
     return f", such as {'; '.join(examples)[:500]}" if examples else ""
+
+
+def _meaning(why: str, failed: object) -> str:
+    """What a failure means, as its suite says it, behind the sentence of a verdict."""
+    return f" ({why[:500]})" if why and failed else ""

@@ -48,6 +48,7 @@ class Rule:
     kind: gx.Kind
     needs: frozenset[str] = frozenset()  # parameters that history gives
     batches: int = 0  # accepted ones that it needs
+    why: str = ""  # what its failure means
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,8 @@ def _rule(item: Any, place: str, contract: Contract, taken: set[str]) -> Rule:
     while name in taken:
         again += 1
         name = f"{base}#{again}"
-    return Rule(type_, kwargs, columns, fate, severity, place, name, kind, frozenset(needs), batches)
+    why = " ".join(str(meta.get("why") or "").split())
+    return Rule(type_, kwargs, columns, fate, severity, place, name, kind, frozenset(needs), batches, why)
 
 
 def _kind(type_: str, kwargs: Mapping[str, Any], place: str) -> gx.Kind:
