@@ -125,10 +125,10 @@ class Gate:
         asked += [(r.name, r.columns, r) for r in self.suite.rules if _counted(r)]
         found: list[Repeated] = []
         for name, columns, rule in asked if rows else ():
-            hashed = kept.where(_compared(columns)).select(F.xxhash64(*columns, *[F.col(c).isNull() for c in columns]).alias("hash"))
+            hashed = kept.where(_compared(columns, rule)).select(F.xxhash64(*columns, *[F.col(c).isNull() for c in columns]).alias("hash"))
             if not hashed.groupBy("hash").count().where("count > 1").limit(1).count():
                 continue
-            shared = _shared(kept, columns).agg(F.sum("count")).collect()[0][0]
+            shared = _shared(kept, columns, rule).agg(F.sum("count")).collect()[0][0]
             if shared:
                 found.append(Repeated(name, columns, rule, int(shared)))
         return found
@@ -138,7 +138,7 @@ class Gate:
         rules: list[tuple[str, Column]] = []
         rows = kept
         for n, one in enumerate(r for r in repeated if r.rule is None or r.rule.on_fail == "quarantine"):
-            keys = _shared(kept, one.columns).select(
+            keys = _shared(kept, one.columns, one.rule).select(
                 *[F.col(c).alias(f"_shared{n}_{i}") for i, c in enumerate(one.columns)], F.lit(True).alias(f"_shared{n}")
             )
             same = reduce(and_, [F.col(c).eqNullSafe(F.col(f"_shared{n}_{i}")) for i, c in enumerate(one.columns)])
@@ -277,14 +277,17 @@ def ready() -> None:
     gx.ready()
 
 
-def _shared(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
+def _shared(rows: DataFrame, columns: Sequence[str], rule: Rule | None) -> DataFrame:
     """Values of these columns that several rows have, with their number."""
-    return rows.where(_compared(columns)).groupBy(*columns).count().where("count > 1")
+    return rows.where(_compared(columns, rule)).groupBy(*columns).count().where("count > 1")
 
 
-def _compared(columns: Sequence[str]) -> Column:
-    """Whether a row has any of these values; one that has none equals no other, as in GX."""
-    return reduce(or_, [F.col(c).isNotNull() for c in columns])
+def _compared(columns: Sequence[str], rule: Rule | None) -> Column:
+    """Whether a row is compared with others: by GX's `ignore_row_if`, without it where it has any of these values."""
+    ignored = rule.kwargs.get("ignore_row_if") if rule is not None else None
+    if ignored == "never":
+        return F.lit(True)
+    return reduce(and_ if ignored == "any_value_is_missing" else or_, [F.col(c).isNotNull() for c in columns])
 
 
 def _broken_rule(rule: Rule, how: str, why: str) -> ContractBroken:

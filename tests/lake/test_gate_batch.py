@@ -229,3 +229,13 @@ def test_a_failure_says_what_it_means_as_its_suite_has_it_and_what_holds_does_no
     meant = [message for message in told if message.endswith(" (A sensor that shows more is broken.)")]
     assert len(meant) == 2 and all("FAILS" in message for message in meant)
     assert not any("sensor" in message for message in told if message not in meant)
+
+
+@pytest.mark.parametrize("ignored, shared", [(None, 4), ("all_values_are_missing", 4), ("any_value_is_missing", 2), ("never", 6)])
+def test_rows_that_lack_values_are_compared_as_ignore_row_if_says(ignored: str | None, shared: int, project: Path, spark: SparkSession) -> None:
+    pairs = [(1.0, 1.0), (1.0, 1.0), (2.0, None), (2.0, None), (None, None), (None, None), (3.0, 3.0)]
+    rows = spark.createDataFrame([(str(n), *pair) for n, pair in enumerate(pairs)], DDL)
+    kwargs = {"column_list": ["value", "other"]} | ({"ignore_row_if": ignored} if ignored else {})
+    write_suite(project, "silver.things", {"expectations": [{"type": "expect_compound_columns_to_be_unique", "kwargs": kwargs}]})
+    kept, verdict = through(rows, Contract.load("silver.things"))
+    assert (kept.count(), checks(verdict, "expect_compound_columns_to_be_unique")[0].unexpected) == (7 - shared, shared)
