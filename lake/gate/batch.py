@@ -194,7 +194,7 @@ class Gate:
                 raise _broken_rule(rule, "broke while it was judged", said.broken)
             keys = told.get(rule.name, ())
             if rule.kind == "row" and rule.on_fail != "quarantine" and not said.result["success"]:
-                keys = self._examples(kept, self._conditions[rule.name].bad)
+                keys = self._examples(kept, self._conditions[rule.name])
             by = "Great Expectations" if not said.by_figures else "keys" if rule.kind == "unique" else "one pass"
             checks.append(_check(rule, said.result, by, rows if rule.kind == "row" else left, keys))
         noted = {name: of_kept[name] for name in self._waiting if of_kept.get(name) is not None}
@@ -213,12 +213,13 @@ class Gate:
             f"{rejected:,} of {kept + rejected:,} rows were rejected ({share:.1%}); at most {most:.0%} is borne", rows=kept + rejected,
         )  # fmt: skip
 
-    def _examples(self, kept: DataFrame, bad: Column) -> tuple[str, ...]:
+    def _examples(self, kept: DataFrame, condition: gx.Condition) -> tuple[str, ...]:
         """Keys of some rows. Keys only: a value may be personal."""
         key = [k for k in self.contract.key if self.contract.column(k).classification is None]
         if not key:
             return ()
-        return tuple(", ".join(f"{k} = {row[k]}" for k in key) for row in kept.where(bad).select(*key).limit(_EXAMPLES).collect())
+        rows = kept.withColumns({**condition.beside}) if condition.beside else kept
+        return tuple(", ".join(f"{k} = {row[k]}" for k in key) for row in rows.where(condition.bad).select(*key).limit(_EXAMPLES).collect())
 
 
 def open_gate(rows: DataFrame, contract: Contract, past: History = NO_HISTORY) -> Gate:
@@ -232,6 +233,7 @@ def open_gate(rows: DataFrame, contract: Contract, past: History = NO_HISTORY) -
         waiting = tuple(r for r in suite.rules if r.needs and (past.batches < r.batches or r.needs - past.values.keys()))
         suite = replace(suite, rules=tuple(_against(r, past) for r in suite.rules if r not in waiting))
     judge, conditions, of_all = gx.Judge(rows), dict[str, gx.Condition](), dict[Any, Column]()
+    beside = dict[str, Column]()
     expectations = {r.name: gx.made(r.type, r.kwargs) for r in suite.rules}
     of_kept, asked = dict[Any, Column](), dict[str, Column]()
     for rule in suite.rules:
@@ -243,14 +245,16 @@ def open_gate(rows: DataFrame, contract: Contract, past: History = NO_HISTORY) -
         except Exception as error:
             raise _broken_rule(rule, "is broken", str(error)) from error
         of_all |= condition.figures
+        beside |= condition.beside
         if rule.on_fail != "quarantine":
             # A column of its own first: some conditions of GX are Python functions, which Spark computes in no observation.
             asked[name := f"_asked{len(asked)}"] = condition.bad
             of_all[condition.bad_id] = F.sum(F.when(F.col(name), 1).otherwise(0))
+    rows = rows.withColumns(beside) if beside else rows
     _must_compute(rows, [(r, conditions[r.name].bad) for r in suite.rules if r.kind == "row"])
     quarantined = [(r.name, conditions[r.name].bad) for r in suite.rules if r.kind == "row" and r.on_fail == "quarantine"]
     tagged = tag_rows(rows.withColumns(asked) if asked else rows, [(r.name, broken(r)) for r in contract.rules()] + quarantined)
-    tagged = replace(tagged, beside=tuple(asked))
+    tagged = replace(tagged, beside=(*beside, *asked))
     of_kept |= {r.name: F.avg(r.columns[0]) for r in waiting if r.type == MEAN}
     return Gate(contract, suite, tagged, conditions, of_all, of_kept, expectations, {r.name: _not_yet(r, past) for r in waiting})
 

@@ -8,8 +8,10 @@ mean. Taken as columns they ride on the pass that writes the rows, and GX's own 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import and_
@@ -69,13 +71,20 @@ def made(type_: str, kwargs: Mapping[str, Any]) -> Any:
 
     given: dict[str, Any] = {**kwargs, "batch_id": BATCH}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # a row_condition as SQL text: GX 1 takes it, 2 will not, and the pin says which
+        with _as_pinned():
             return get_expectation_impl(type_)(**given)
     except ExpectationNotFoundError:
         raise LookupError(type_) from None
     except TypeError as error:
         raise ValueError(str(error)) from None
+
+
+@contextlib.contextmanager
+def _as_pinned() -> Generator[None]:
+    """A row_condition as SQL text: GX 1 takes it, 2 will not, and the pin says which."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* deprecated as of GX Core 1.9.0", DeprecationWarning)
+        yield
 
 
 def resolved(kwargs: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,11 +176,15 @@ def _lazy(metric: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A row rule on given rows: `bad` is true or false, never null; `figures` (metric id -> aggregate) are what its verdict needs beside."""
+    """A row rule on given rows: `bad` is true or false, never null; `figures` (metric id -> aggregate) are what its verdict needs beside.
+
+    `bad` names the columns of the rows, and those of `beside`, which the rows must be given first.
+    """
 
     bad: Column
     bad_id: str
     figures: Mapping[str, Column]
+    beside: Mapping[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +221,17 @@ class Judge:
         count = wanted[f"{metric}.unexpected_count"]
         domain: dict[str, Any] = dict(count.metric_domain_kwargs)
         plain = {k: v for k, v in domain.items() if k not in ("row_condition", "condition_parser", "ignore_row_if")}
+        where, counted = self._guards({k: domain.get(k) for k in ("row_condition", "condition_parser")}), self._guards(domain)
+        judge, beside = self, dict[str, Column]()
+        if where and (column := plain.get("column")):
+            # GX sees no row that a row_condition leaves out. A condition that is a Python function would: Spark computes it before any other.
+            beside[name := f"_where_{_short(count.id)}"] = F.when(_all(where), F.col(column))
+            judge, plain = Judge(self._rows.withColumns(beside)), plain | {"column": name}
         asked = MetricConfiguration(f"{metric}.condition", plain, dict(count.metric_value_kwargs or {}))
-        found, broken = self._resolved([asked])
+        found, broken = judge._resolved([asked])
         if asked.id not in found:
             raise ValueError("; ".join(dict.fromkeys(broken.values())))
         condition: Column = found[asked.id][0]
-        where, counted = self._guards({k: domain.get(k) for k in ("row_condition", "condition_parser")}), self._guards(domain)
         figures: dict[str, Column] = {}
         for name, m in wanted.items():
             if name == "table.row_count":
@@ -222,7 +240,7 @@ class Judge:
                 figures[m.id] = _number(counted)
             elif name == "column_values.nonnull.unexpected_count" and m.id != count.id:
                 figures[m.id] = _number([*where, F.col(domain["column"]).isNull()])
-        return Condition(_all([*counted, condition]), count.id, figures)
+        return Condition(_all([*counted, condition]), count.id, figures, beside)
 
     def aggregates(self, expectation: Any) -> dict[str, Column]:
         """The metrics that an expectation is judged by and that are one aggregate over all rows, by their ids."""
@@ -255,7 +273,8 @@ class Judge:
                 judged.append(Judged(None, "; ".join(dict.fromkeys(broken)), by_figures))
                 continue
             try:
-                result = expectation.metrics_validate(found, runtime_configuration=dict(_ASKING), execution_engine=self._engine)
+                with _as_pinned():
+                    result = expectation.metrics_validate(found, runtime_configuration=dict(_ASKING), execution_engine=self._engine)
             except Exception as error:  # noqa: BLE001 - whatever a rule breaks by, it is a broken rule and told as one
                 judged.append(Judged(None, _first_line(str(error)), by_figures))
                 continue
@@ -268,7 +287,8 @@ class Judge:
 
     def _wanted(self, expectation: Any) -> dict[str, Any]:
         """The metrics that its verdict is made of, by name."""
-        asked = expectation.get_validation_dependencies(execution_engine=self._engine, runtime_configuration=dict(_ASKING))
+        with _as_pinned():
+            asked = expectation.get_validation_dependencies(execution_engine=self._engine, runtime_configuration=dict(_ASKING))
         return dict(asked.metric_configurations)
 
     def _graph(self, metrics: Iterable[Any]) -> Any:
@@ -321,6 +341,10 @@ class _Noted:
     def filter(self, condition: Column | str) -> _Noted:
         self.conditions.append(F.expr(condition) if isinstance(condition, str) else condition)
         return self
+
+
+def _short(id_: object) -> str:
+    return hashlib.sha256(repr(id_).encode()).hexdigest()[:12]
 
 
 def _all(conditions: Sequence[Column]) -> Column:

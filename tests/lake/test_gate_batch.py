@@ -197,7 +197,10 @@ def test_a_query_judges_rows_of_a_session_of_their_own(project: Path, spark: Spa
             "unexpected_rows_expectation broke while it was judged",
         ),
         ({"type": "expect_column_values_to_be_between", "kwargs": {"column": "id", "max_value": 3}}, "is broken"),
-        ({"type": BETWEEN, "kwargs": {"column": "value", "max_value": 3, "row_condition": "nothing > 2", "condition_parser": "spark"}}, "is broken"),
+        (
+            {"type": BETWEEN, "kwargs": {"column": "value", "max_value": 3, "row_condition": "nothing > 2", "condition_parser": "spark"}},
+            "is broken: .*nothing",
+        ),
         ({"type": "expect_column_mean_to_be_between", "kwargs": {"column": "id", "max_value": 3}}, "broke while it was judged"),
     ],
 )
@@ -239,3 +242,19 @@ def test_rows_that_lack_values_are_compared_as_ignore_row_if_says(ignored: str |
     write_suite(project, "silver.things", {"expectations": [{"type": "expect_compound_columns_to_be_unique", "kwargs": kwargs}]})
     kept, verdict = through(rows, Contract.load("silver.things"))
     assert (kept.count(), checks(verdict, "expect_compound_columns_to_be_unique")[0].unexpected) == (7 - shared, shared)
+
+
+@pytest.mark.parametrize("on_fail", ["quarantine", "refuse"])
+def test_a_python_function_sees_no_row_that_a_row_condition_leaves_out(on_fail: str, project: Path, spark: SparkSession) -> None:
+    rows = spark.createDataFrame([('{"a": 1}', 1.0, 5.0), ("{}", 1.0, 5.0), ("no JSON: it would break", 2.0, 5.0)], DDL)
+    schema = {"type": "object", "required": ["a"]}
+    kwargs = {"column": "id", "json_schema": schema, "row_condition": "value = 1", "condition_parser": "spark"}
+    write_suite(
+        project, "silver.things",
+        {"expectations": [{"type": "expect_column_values_to_match_json_schema", "kwargs": kwargs, "meta": {"on_fail": on_fail}}]},
+    )  # fmt: skip
+    kept, verdict = through(rows, Contract.load("silver.things"))
+    [check] = checks(verdict, "expect_column_values_to_match_json_schema")
+    assert (check.success, check.unexpected, kept.columns) == (False, 1, rows.columns)
+    assert kept.count() == (2 if on_fail == "quarantine" else 3)
+    assert check.examples == (("id = {}",) if on_fail == "refuse" else ())
