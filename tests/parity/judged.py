@@ -72,7 +72,7 @@ def compare(spark: SparkSession, project: Path, seed: int, rules: int) -> list[C
             # Rows that share a value are set aside, all of them: none is left for stock GX to find.
             said, mine = str(unexpected), "0"
         elif "unexpected_count" in result["result"]:  # None where a row_condition leaves no row: none is unexpected
-            said, mine = f"{result['success']} {unexpected or 0}", f"{check.success} {check.unexpected}"
+            said, mine = f"{result['success']} {unexpected or 0}", f"{check.success} {check.unexpected or 0}"
         else:
             seen = result["result"].get("observed_value")
             said = f"{result['success']} {json.dumps(seen, default=str) if 'observed_value' in result['result'] else None}"
