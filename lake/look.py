@@ -271,7 +271,7 @@ def _verdict(store: Store, address: str, run: int) -> RenderableType:
     text = Text(f"verdict of run {run}: {sum(c['success'] for c in checks)} of {len(checks)} checks held")
     for c in checks:
         if not c["success"]:
-            fate = c["on_fail"] or ("refuse" if c["severity"] == "critical" else "warn")  # verdicts of before had severities only
+            fate = ops.fate(c["on_fail"], c["severity"])
             text.append(f"\n{fate}: {c['message']}", style="red" if fate == "refuse" else "yellow")
     return text
 

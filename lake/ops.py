@@ -31,6 +31,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def fate(on_fail: str | None, severity: str) -> str:
+    """What the failure of a check did: as recorded, else as its severity was taken when verdicts had severities only."""
+    return on_fail or ("refuse" if severity == "critical" else "warn")
+
+
 def append(store: Store, name: str, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
     """Append rows to `ops.<name>`, with nulls in columns that they lack; the table is made at its first row."""
     append_to(store, f"ops.{name}", rows)

@@ -15,6 +15,7 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,8 +299,8 @@ def repair_by_file(store: Store, spark: Callable[[], SparkSession], address: str
             wrong.append(f"line {line}: {why}")
         elif becomes:
             changed.append((fate, becomes))
-    if doubled := {f.id for f, _ in changed if sum(f.id == g.id for g, _ in changed) > 1}:
-        wrong.append(f"more than one row for {', '.join(sorted(doubled))}")
+    if doubled := sorted(i for i, count in Counter(f.id for f, _ in changed).items() if count > 1):
+        wrong.append(f"more than one row for {', '.join(doubled)}")
     _refuse(wrong, f"{path}", "nothing of the file was taken in: mend these rows")
     new = [(fate, becomes) for fate, becomes in (_normal(spark, changed) if changed else ()) if not _decided_so(fate, becomes)]
     other = [f"{f.id} came back with other values: lake rejects reopen {address} --id {f.id}" for f, _ in new if f.state == "back"]
@@ -348,20 +349,21 @@ def _decide(store: Store, address: str, decided: Sequence[tuple[Fate, Mapping[st
     """Write decisions: all of them in one commit."""
     if not by.strip() or not because.strip():
         raise SettingsWrong("a decision needs a name and a reason", next_step="--by NAME --because 'why'")
-    number = max((r["number"] for r in Repairs.of(store, address).rows), default=0)
+    before = Repairs.of(store, address).rows
+    number = max((r["number"] for r in before), default=0)
     at, rows = ops.now(), list[dict[str, Any]]()
     for fate, becomes in {f.id: (f, b) for f, b in decided}.values():
         number += 1
         row: dict[str, Any] = {k: fate.reject[k] for k in ("row_id", "source", "file", "edition", "line", "offset", "reasons")}
         row |= {"address": address, "number": number, "at": at, "how": how, "by": by, "because": because}
         row |= {"becomes": None if becomes is None else json.dumps(becomes, ensure_ascii=False)}
-        rows.append(row | _content(store, fate, becomes))
+        rows.append(row | _content(before, fate, becomes))
     ops.append(store, "repairs", rows)
     reached(f"decided:{address}")
     return len(rows)
 
 
-def _content(store: Store, fate: Fate, becomes: Mapping[str, Any] | None) -> dict[str, Any]:
+def _content(before: Sequence[Row], fate: Fate, becomes: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a decision is about: the content of the row as its build makes it, or the bytes of the record."""
     if fate.of_record:
         return {"row": None, "sha256": content_of(fate.reject, fate.address)}
@@ -371,7 +373,7 @@ def _content(store: Store, fate: Fate, becomes: Mapping[str, Any] | None) -> dic
     was = {c.name: was.get(c.name) for c in Contract.load(fate.address).columns}
     if becomes is not None:
         # Set aside again after a repair: its build still makes the row that it was before, so both repairs are one now.
-        for older in reversed(Repairs.of(store, fate.address).rows):
+        for older in reversed(before):
             if older["row_id"] == fate.reject["row_id"] and older["how"] == "repaired" and older["row"] is not None:
                 first, then = json.loads(older["row"]), json.loads(older["becomes"])
                 if same_values(first | then, was, fate.address):

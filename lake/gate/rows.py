@@ -11,21 +11,11 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lake.contract import Bound, Contract, RowRule
+from lake.contract import Bound, RowRule
 from lake.contract import Column as Ruled
 
-REASONS = "_reasons"
 BROKEN = "_broken"
 _BITS = 62  # rules to a long column: its sign stays out of it
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The same rows twice, lazily: those that keep every rule, and those that break one, with `_reasons array<string>`."""
-
-    kept: DataFrame
-    rejected: DataFrame
-    rules: tuple[RowRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +82,11 @@ def tag_rows(rows: DataFrame, rules: Sequence[tuple[str, Column]]) -> Tagged:
     return Tagged(rows.withColumns(columns) if columns else rows, tuple(name for name, _ in rules))
 
 
-def split_rows(rows: DataFrame, contract: Contract) -> Split:
-    """Split rows by the contract's rules; a row that breaks several carries all of its reasons.
+def broken(rule: RowRule) -> Column:
+    """Whether a row breaks the rule: true or false, never null.
 
     NULL breaks only `missing`: an absent value is neither out of range nor of a wrong shape. NaN is out of every range.
     """
-    rules = tuple(contract.rules())
-    tagged = tag_rows(rows, [(rule.name, broken(rule)) for rule in rules])
-    rejected = tagged.rows.where(tagged.broken).withColumn(REASONS, tagged.reasons).select(*rows.columns, REASONS)
-    return Split(tagged.kept(tagged.rows), rejected, rules)
-
-
-def broken(rule: RowRule) -> Column:
-    """Whether a row breaks the rule: true or false, never null."""
     column, value = rule.column, F.col(rule.column.name)
     if rule.kind == "missing":
         return value.isNull()

@@ -97,7 +97,7 @@ class Check:
     @property
     def fate(self) -> str:
         """What its failure did: as recorded, else as its severity was taken then."""
-        return self.on_fail or ("refuse" if self.severity == "critical" else "warn")
+        return ops.fate(self.on_fail, self.severity)
 
 
 @dataclass(frozen=True, slots=True)

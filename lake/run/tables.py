@@ -36,7 +36,7 @@ from lake.job import Job
 from lake.lake import Lake
 from lake.plan import Step
 from lake.run.record import Again, Intent, Outcome, contract_hash, read_by, run_row, taken_of
-from lake.run.repairs import EXACT, REPAIRS, Repairs, only
+from lake.run.repairs import EXACT, REPAIRS, Repairs, only, row_key
 from lake.run.telling import some_told, telling, told_by
 from lake.settings import reached
 from lake.sources.drift import told_of
@@ -490,8 +490,9 @@ class TableRun:
         reached(f"written:{self.job.writes}")
         rows, problems = int(seen["rows"] or 0), 0
         if built.records is not None and built.seen is not None and built.told is not None:
-            problems = int(built.seen.get.get("problems") or 0)
-            self._must_reconcile(int(built.seen.get.get("records") or 0) - problems, rows)
+            of_records = built.seen.get
+            problems = int(of_records.get("problems") or 0)
+            self._must_reconcile(int(of_records.get("records") or 0) - problems, rows)
             if problems:
                 bad = built.records.where(F.col("_problem").isNotNull()).select(*_problem_columns())
                 self._write_rejects(intent, bad, told_by(spark, built.told, problems))
@@ -874,8 +875,12 @@ def _rejected_columns(contract: Contract, reasons: Sequence[Column]) -> list[Col
 
     names = [c.name for c in contract.columns]
     origin = [F.col(c) for c in ("source", "file", "edition", "line", "offset") if c in names]
-    key = F.concat_ws(",", *[F.col(k).cast("string") for k in contract.key]).alias("row_id")
-    return [key, *origin, *reasons, F.to_json(F.struct(*names), {"timestampFormat": EXACT["timestampFormat"]}).alias("row")]
+    return [
+        row_key(contract).alias("row_id"),
+        *origin,
+        *reasons,
+        F.to_json(F.struct(*names), {"timestampFormat": EXACT["timestampFormat"]}).alias("row"),
+    ]
 
 
 def _repaired(intent: Intent) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from pyspark.sql import SparkSession
 
@@ -189,6 +190,10 @@ def write_project(project: Path) -> Path:
     return project
 
 
+class Died(BaseException):
+    """The process ends here, as by kill -9: nothing of ours may catch it."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A project and a lake of it in a folder; runs share the suite's Spark."""
@@ -217,6 +222,17 @@ class Place:
     def run(self, address: str, *, full: bool = False, again: Again | None = None) -> Outcome:
         step = plan(self.project).step(address)
         return run(step, load(step), self.lake, full=full, again=again)
+
+    def dies(self, point: str, address: str) -> None:
+        """Run a job until it reaches a point, and let its process die there."""
+
+        def reached(now: str) -> None:
+            if now == f"{point}:{address}":
+                raise Died
+
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Died):
+            patch.setattr("lake.run.tables.reached", reached)
+            self.run(address)
 
     def night(self) -> dict[str, Outcome]:
         """Every job in order; all must end well."""

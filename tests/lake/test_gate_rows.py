@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from lake.contract import Column, Contract, RowRule
-from lake.gate.rows import REASONS, split_rows
+from lake.gate.rows import broken, tag_rows
 
 COLUMNS = (
     Column("id", "string", True, "", key_position=1),
@@ -71,13 +71,23 @@ ROWS: list[tuple[str, dict[str, Any], list[str]]] = [
 ]  # fmt: skip
 
 
+REASONS = "_reasons"
+
+
+def split_rows(rows: DataFrame, contract: Contract) -> tuple[DataFrame, DataFrame]:
+    """Rows that keep the contract's rules, and the others with their reasons, as the gate takes them apart."""
+    tagged = tag_rows(rows, [(rule.name, broken(rule)) for rule in contract.rules()])
+    rejected = tagged.rows.where(tagged.broken).withColumn(REASONS, tagged.reasons).select(*rows.columns, REASONS)
+    return tagged.kept(tagged.rows), rejected
+
+
 @pytest.fixture(scope="module")
 def judged(spark: SparkSession) -> dict[str, list[str]]:
     """What became of each of ROWS, in one pass."""
     rows = [(name, *{**FINE, **change}.values()) for name, change, _ in ROWS]
     split = split_rows(spark.createDataFrame(rows, f"name string, {DDL}"), CONTRACT)
-    kept, rejected = split.kept.collect(), split.rejected.collect()
-    assert REASONS not in split.kept.columns
+    kept, rejected = (rows.collect() for rows in split)
+    assert REASONS not in split[0].columns
     assert len(kept) + len(rejected) == len(ROWS)
     return {r["name"]: [] for r in kept} | {r["name"]: r[REASONS] for r in rejected}
 
@@ -89,8 +99,8 @@ def test_a_row_is_judged(name: str, reasons: list[str], judged: dict[str, list[s
 
 def test_a_contract_without_rules_keeps_everything(spark: SparkSession) -> None:
     contract = Contract("silver.free", "free", "", "1.0.0", (Column("a", "int", False, ""),), (), None, None, None, None)
-    split = split_rows(spark.createDataFrame([(1,), (None,)], "a int"), contract)
-    assert (split.kept.count(), split.rejected.count(), split.rejected.columns) == (2, 0, ["a", REASONS])
+    kept, rejected = split_rows(spark.createDataFrame([(1,), (None,)], "a int"), contract)
+    assert (kept.count(), rejected.count(), rejected.columns) == (2, 0, ["a", REASONS])
 
 
 values = st.fixed_dictionaries(
@@ -115,9 +125,9 @@ values = st.fixed_dictionaries(
 @given(rows=st.lists(values, min_size=20, max_size=60))
 def test_kept_and_rejected_are_the_rows_and_a_row_is_rejected_for_what_it_breaks(rows: list[dict[str, Any]], spark: SparkSession) -> None:
     given_rows = [(n, *(row[c.name] for c in COLUMNS)) for n, row in enumerate(rows)]
-    split = split_rows(spark.createDataFrame(given_rows, f"n int, {DDL}"), CONTRACT)
-    found = {r["n"]: [] for r in split.kept.select("n").collect()}
-    rejected = {r["n"]: r[REASONS] for r in split.rejected.collect()}
+    kept, set_aside = split_rows(spark.createDataFrame(given_rows, f"n int, {DDL}"), CONTRACT)
+    found = {r["n"]: [] for r in kept.select("n").collect()}
+    rejected = {r["n"]: r[REASONS] for r in set_aside.collect()}
     assert not found.keys() & rejected.keys()
     assert found | rejected == {n: [rule.name for rule in CONTRACT.rules() if breaks(rule, row[rule.column.name])] for n, row in enumerate(rows)}
 

@@ -174,22 +174,12 @@ def test_kill_9_between_a_decision_and_its_run_loses_nothing_and_doubles_nothing
 
 
 @pytest.mark.parametrize("point", ["planned", "committed"])
-def test_a_run_that_died_over_a_decision_is_ended_by_the_next_one(point: str, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Died(BaseException):
-        pass
-
-    def reached(now: str) -> None:
-        if now == f"{point}:{SILVER}":
-            raise Died
-
+def test_a_run_that_died_over_a_decision_is_ended_by_the_next_one(point: str, place: Place) -> None:
     place.file("c.csv", ("north", "2026-03-04", -60.0))
     place.run(BRONZE)
     place.run(SILVER)
     by_sql(place, SILVER, "value = 6.0", reason="out_of_range")
-    with monkeypatch.context() as patch:
-        patch.setattr("lake.run.tables.reached", reached)
-        with pytest.raises(Died):
-            place.run(SILVER)
+    place.dies(point, SILVER)
     place.run(SILVER)
     assert [r for r in place.rows(SILVER, "day", "value") if r[0] == "2026-03-04"] == [("2026-03-04", 6.0)]
     assert (counted(place.lake.store, SILVER), place.run(SILVER).status) == ([], "nothing")
@@ -219,22 +209,12 @@ def test_a_row_of_bronze_that_broke_its_contract_keeps_its_repair_when_its_file_
     assert sorted(s[:2] for s in states(place, BRONZE)) == [(2, "open"), (3, "back"), (3, "open")]
 
 
-def test_an_intent_that_was_cut_short_has_its_own_decisions_and_newer_ones_come_after_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Died(BaseException):
-        pass
-
-    def reached(now: str) -> None:
-        if now == f"planned:{SILVER}":
-            raise Died
-
+def test_an_intent_that_was_cut_short_has_its_own_decisions_and_newer_ones_come_after_it(place: Place) -> None:
     place.file("c.csv", ("north", "2026-03-04", -60.0), ("west", "2026-03-04", 4.0))
     place.run(BRONZE)
     place.run(SILVER)
     by_sql(place, SILVER, "value = 6.0", reason="out_of_range")
-    with monkeypatch.context() as patch:
-        patch.setattr("lake.run.tables.reached", reached)
-        with pytest.raises(Died):
-            place.run(SILVER)
+    place.dies("planned", SILVER)
     by_sql(place, SILVER, "station = 'south'", reason="not_allowed")
     outcome = place.run(SILVER)
     assert (outcome.status, outcome.run, outcome.rows_kept) == ("published", 4, 2)

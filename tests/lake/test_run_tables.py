@@ -28,7 +28,7 @@ from lake.replay import files_to_replay
 from lake.report.rejects import counted
 from lake.run import Again, tables, telling
 from lake.run.tables import slices_to_build
-from tests.lake.project import COLUMNS, JOBS, ORDER, SUITE, Place, contract, copied, write, write_contract, write_suite
+from tests.lake.project import COLUMNS, JOBS, ORDER, SUITE, Died, Place, contract, copied, write, write_contract, write_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 SILVER = [("north", "2026-03-01", 1.0), ("north", "2026-03-02", 3.0), ("north", "2026-03-05", 10.0), ("south", "2026-03-02", 5.0)]
@@ -230,11 +230,11 @@ def test_of_a_file_that_grew_only_its_new_rows_come_and_all_else_stands(place: P
 
 
 @pytest.mark.parametrize("point", ["planned", "staged", "committed"])
-def test_a_run_over_a_file_that_grew_is_ended_by_the_next_one(point: str, place: Place, dying: Callable[[Place, str, str], None]) -> None:
+def test_a_run_over_a_file_that_grew_is_ended_by_the_next_one(point: str, place: Place) -> None:
     grow(place, "b.csv", "south,2026-03-06,7.0\nsouth,2026-03-06,y\nsouth,2026-03-06,1")
     place.run("bronze.readings")
     grow(place, "b.csv", "5.5\nsouth,2026-03-06,z\n")
-    dying(place, point, "bronze.readings")
+    place.dies(point, "bronze.readings")
     grow(place, "b.csv", "south,2026-03-07,8.0\n")
     assert place.run("bronze.readings").status == "published"
     b = [r[1:] for r in place.rows("bronze.readings", "file", "edition", "ordinal", "value") if r[0] == "b.csv"]
@@ -389,33 +389,10 @@ def test_two_jobs_of_one_source_each_read_its_files(place: Place) -> None:
 # -- cut short ---------------------------------------------------------------------------------------------------------
 
 
-class Died(BaseException):
-    """The process ends here, as by kill -9: nothing of ours may catch it."""
-
-
-@pytest.fixture
-def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[Place, str, str], None]:
-    """Run a job until it reaches a point, and let its process die there."""
-
-    def run_until(place: Place, point: str, address: str) -> None:
-        def reached(now: str) -> None:
-            if now == f"{point}:{address}":
-                raise Died
-
-        with monkeypatch.context() as patch:
-            patch.setattr("lake.run.tables.reached", reached)
-            with pytest.raises(Died):
-                place.run(address)
-
-    return run_until
-
-
 @pytest.mark.parametrize("point", ["planned", "committed"])  # 'staged' is for real below
-def test_a_run_that_died_is_ended_by_the_next_one_with_each_row_once_and_whole_books(
-    point: str, place: Place, dying: Callable[[Place, str, str], None]
-) -> None:
+def test_a_run_that_died_is_ended_by_the_next_one_with_each_row_once_and_whole_books(point: str, place: Place) -> None:
     place.file("c.csv", ("south", "2026-03-06", 7.0), ("south", "2026-03-06", "x"))
-    dying(place, point, "bronze.readings")
+    place.dies(point, "bronze.readings")
     assert place.standing("bronze.readings").published == ({1, 2} if point == "committed" else {1})
     place.file("d.csv", ("south", "2026-03-07", 8.0))  # landed meanwhile: not of the run that died
     outcome = place.run("bronze.readings")  # the run that died, and then the new file
@@ -436,10 +413,10 @@ def after_death_is_over(place: Place) -> None:
     assert ended == [(1, 1), (2, 1), (3, 0)]
 
 
-def test_an_intent_that_was_given_up_for_mended_code_never_counts(place: Place, dying: Callable[[Place, str, str], None]) -> None:
+def test_an_intent_that_was_given_up_for_mended_code_never_counts(place: Place) -> None:
     place.file("c.csv", ("south", "2026-03-06", 7.0), ("west", "2026-03-06", 7.0))
     place.run("bronze.readings")
-    dying(place, "staged", "silver.readings")
+    place.dies("staged", "silver.readings")
     place.change("jobs/silver/readings.py", '"value")\n', '"value").where("station is not null")\n')
     outcome = place.run("silver.readings")
     assert (outcome.status, outcome.run, outcome.rows_kept) == ("published", 3, 1)
