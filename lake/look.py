@@ -272,7 +272,7 @@ def _verdict(store: Store, address: str, run: int) -> RenderableType:
     for c in checks:
         if not c["success"]:
             fate = ops.fate(c["on_fail"], c["severity"])
-            text.append(f"\n{fate}: {c['message']}", style="red" if fate == "refuse" else "yellow")
+            text.append(f"\n{fate}: {ops.told(c['message'], c['why'])}", style="red" if fate == "refuse" else "yellow")
     return text
 
 

@@ -36,6 +36,11 @@ def fate(on_fail: str | None, severity: str) -> str:
     return on_fail or ("refuse" if severity == "critical" else "warn")
 
 
+def told(message: str, why: str | None) -> str:
+    """The sentence of a check that failed, with what that means where its suite says it."""
+    return f"{message} ({why})" if why else message
+
+
 def append(store: Store, name: str, rows: Sequence[Mapping[str, Any]] | pa.Table) -> None:
     """Append rows to `ops.<name>`, with nulls in columns that they lack; the table is made at its first row."""
     append_to(store, f"ops.{name}", rows)

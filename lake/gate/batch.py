@@ -29,6 +29,7 @@ from lake.gate.suite import OnFail, Rule, Severity, Suite, written
 # Under 20 rows a share of rejected ones says nothing.
 _SHARE_FROM_ROWS = 20
 _EXAMPLES = 5
+_WHY = 500  # characters: it ends sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Check:
     judged_by: str = "one pass"  # or: keys, Great Expectations
     rows: int | None = None
     examples: tuple[str, ...] = ()
+    why: str = ""  # what a failure means, as its suite says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +315,8 @@ def _not_yet(rule: Rule, past: History) -> Check:
     told = f"{rule.type} on {', '.join(rule.columns) or 'the batch'}: not asked: {past.batches} of {rule.batches} accepted batches to compare with"
     limits = {k: v for k, v in rule.kwargs.items() if k not in ("column", "column_A", "column_B")}
     column = ", ".join(rule.columns) or None
-    return Check(rule.type, column, rule.severity, True, "not asked", json.dumps(limits, default=str)[:2000], None, told, rule.on_fail, "history")
+    asked = json.dumps(limits, default=str)[:2000]
+    return Check(rule.type, column, rule.severity, True, "not asked", asked, None, told, rule.on_fail, "history", why=rule.why[:_WHY])
 
 
 def _unique(columns: Sequence[str]) -> str:
@@ -328,11 +331,10 @@ def _counted(rule: Rule) -> bool:
 
 def _unique_check(columns: tuple[str, ...], severity: Severity, left: int, number: int, examples: Sequence[str], why: str) -> Check:
     type_, of = "expect_column_values_to_be_unique" if len(columns) == 1 else "expect_compound_columns_to_be_unique", ", ".join(columns)
-    such_as = f"{_such_as(examples)}{_meaning(why, number)}"
     return Check(
         type_, of, severity, not number, f"{number} of {left + number} unexpected", "{}", number,
-        f"{type_} on {of}: {'FAILS' if number else 'holds'}: {number:,} of {left + number:,} rows share theirs with another{such_as}",
-        "quarantine", "keys", left + number, tuple(examples),
+        f"{type_} on {of}: {'FAILS' if number else 'holds'}: {number:,} of {left + number:,} rows share theirs with another{_such_as(examples)}",
+        "quarantine", "keys", left + number, tuple(examples), why[:_WHY],
     )  # fmt: skip
 
 
@@ -366,17 +368,11 @@ def _check(rule: Rule, result: Mapping[str, Any], by: str, rows: int, examples: 
     sentence = f"{rule.type}{about}: {'holds' if success else 'FAILS'}: saw {observed[:300]}, asked {json.dumps(limits, default=str)[:300]}"
     if unexpected and not success:
         sentence += f"; {unexpected:,} rows{_such_as(examples)}"
-    sentence += _meaning(rule.why, not success)
     return Check(
         rule.type, columns or None, rule.severity, success, observed[:2000], json.dumps(limits, default=str)[:2000], unexpected, sentence,
-        rule.on_fail, by, rows, tuple(examples) if not success else (),
+        rule.on_fail, by, rows, tuple(examples) if not success else (), rule.why[:_WHY],
     )  # fmt: skip
 
 
 def _such_as(examples: Sequence[str]) -> str:
     return f", such as {'; '.join(examples)[:500]}" if examples else ""
-
-
-def _meaning(why: str, failed: object) -> str:
-    """What a failure means, as its suite says it, behind the sentence of a verdict."""
-    return f" ({why[:500]})" if why and failed else ""

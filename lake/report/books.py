@@ -232,7 +232,8 @@ def checks_of(store: Store, runs: Collection[tuple[str, int]]) -> dict[tuple[str
     found: dict[tuple[str, int], list[Check]] = {}
     for row in ops.read(store, "checks", [("address", "in", sorted({a for a, _ in runs}))]) if runs else ():
         if (row["address"], row["run"]) in runs:
-            check = Check(row["rule"], row["severity"], row["success"], shown_text(sentence(row), 400), row["on_fail"])
+            said = sentence(row) if row["success"] else ops.told(sentence(row), row["why"])
+            check = Check(row["rule"], row["severity"], row["success"], shown_text(said, 600), row["on_fail"])
             found.setdefault((row["address"], row["run"]), []).append(check)
     return {run: tuple(checks) for run, checks in found.items()}
 

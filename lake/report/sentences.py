@@ -84,12 +84,6 @@ def condition(threshold: str | None) -> str:
     return str(limits.get("row_condition") or "") if isinstance(limits, Mapping) else ""
 
 
-def arguments(of: str | Mapping[str, Any] | None) -> str:
-    """The arguments of an expectation in one form, its columns apart, so that two can be compared."""
-    asked = _read(of) if isinstance(of, str) else of
-    return json.dumps({k: v for k, v in asked.items() if k not in _COLUMNS}, sort_keys=True, default=str) if isinstance(asked, Mapping) else ""
-
-
 def figure(observed: str | None) -> float | None:
     """What was seen as one number, the share of rows where rows were counted; None when it is none."""
     if counted := _OF.fullmatch(observed or ""):

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
-import yaml
 
 from lake import ops
 from lake.ops import Event
@@ -18,7 +17,6 @@ from lake.report import sentences
 from lake.report.books import FATES, Rejected, hides, of_night, read_of, rejected_by, sentence, told
 from lake.report.masks import cut, shown_text
 from lake.report.origin import maker
-from lake.settings import project_root
 from lake.store import Store
 from lake.table import Table
 
@@ -198,7 +196,7 @@ def read_tables(store: Store, plan: Plan, events: Sequence[Event], runs: Sequenc
                 at=at,
                 message=told(step.job, event.status, said) if step else shown_text(said, 600),
                 next_step=shown_text(next_step, 300),
-                rules=_rules(event.address, [(e, checks.get((e.address, e.run), [])) for e in before]),
+                rules=_rules([(e, checks.get((e.address, e.run), [])) for e in before]),
                 causes=tuple(_cause(c, before, counts) for c in causes.get(place, [])),
                 past=tuple(_past(e, checks.get((e.address, e.run), [])) for e in before),
                 inputs=tuple(_input(a, read, event, events) for a, read in event.inputs.items()),
@@ -273,7 +271,7 @@ def _files(store: Store, places: Collection[Place]) -> dict[Place, list[File]]:
     return {place: sorted(files, key=lambda f: (-(f.rejected or 0), f.path)) for place, files in found.items()}
 
 
-def _rules(address: str, runs: Sequence[tuple[Event, Sequence[Mapping[str, Any]]]]) -> tuple[Rule, ...]:
+def _rules(runs: Sequence[tuple[Event, Sequence[Mapping[str, Any]]]]) -> tuple[Rule, ...]:
     """The rules of the last of these runs; a rule is found again in the runs before by its name, columns and condition, whatever it asked then."""
     seen: dict[tuple[str, str, str, int], list[tuple[Event, Mapping[str, Any]]]] = {}
     for event, rows in runs:
@@ -284,8 +282,8 @@ def _rules(address: str, runs: Sequence[tuple[Event, Sequence[Mapping[str, Any]]
             seen.setdefault((*key, times[key]), []).append((event, row))
     if not runs:
         return ()
-    whys, last = _whys(address), runs[-1][0].run
-    found = [_rule(points, whys) for points in seen.values() if points[-1][0].run == last]
+    last = runs[-1][0].run
+    found = [_rule(points) for points in seen.values() if points[-1][0].run == last]
 
     def gravest_first(rule: Rule) -> tuple[Any, ...]:
         grave = FATES.index(rule.fate) if not rule.success and rule.fate in FATES else len(FATES)
@@ -294,7 +292,7 @@ def _rules(address: str, runs: Sequence[tuple[Event, Sequence[Mapping[str, Any]]
     return tuple(sorted(found, key=gravest_first))
 
 
-def _rule(points: Sequence[tuple[Event, Mapping[str, Any]]], whys: Mapping[tuple[str, str, str], str]) -> Rule:
+def _rule(points: Sequence[tuple[Event, Mapping[str, Any]]]) -> Rule:
     row = points[-1][1]
     hidden = hides(row)
     low, high = (None, None) if hidden else sentences.limits(row["observed"], row["threshold"])
@@ -309,7 +307,7 @@ def _rule(points: Sequence[tuple[Event, Mapping[str, Any]]], whys: Mapping[tuple
         sentence=shown_text(sentence(row), 600),
         seen="hidden" if hidden else shown_text(sentences.seen(row["observed"]), 80),
         asked=shown_text(sentences.asked(row["threshold"]), 160),
-        why=_why(row, whys),
+        why=shown_text(row["why"] or "", 500),
         rows=row["rows"],
         unexpected=row["unexpected"],
         examples=tuple(shown_text(e, 120) for e in row["examples"] or ()),
@@ -318,26 +316,6 @@ def _rule(points: Sequence[tuple[Event, Mapping[str, Any]]], whys: Mapping[tuple
         share=bool(re.search(r"\d+ of \d+ unexpected$", row["observed"] or "")) or row["rule"] == "rejected_share",
         past=tuple(Point(e.run, e.at, None if hides(r) else sentences.figure(r["observed"]), r["success"]) for e, r in points),
     )
-
-
-def _whys(address: str) -> Mapping[tuple[str, str, str], str]:
-    """Why each rule is asked: `meta.why` of the suite as it is written now, by type, columns and arguments."""
-    path = project_root() / "expectations" / f"{address.replace('.', '/')}.yaml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return {}
-    found: dict[tuple[str, str, str], str] = {}
-    for item in (document.get("expectations") or []) if isinstance(document, dict) else []:
-        if isinstance(item, dict) and isinstance(meta := item.get("meta"), dict) and meta.get("why"):
-            kwargs: Mapping[str, Any] = item.get("kwargs") or {}
-            columns = [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs] + list(kwargs.get("column_list") or [])
-            found[str(item.get("type")), ", ".join(map(str, columns)), sentences.arguments(kwargs)] = str(meta["why"])
-    return found
-
-
-def _why(row: Mapping[str, Any], whys: Mapping[tuple[str, str, str], str]) -> str:
-    return whys.get((row["rule"], row["column"] or "", sentences.arguments(row["threshold"])), "")
 
 
 def _cause(found: Rejected, runs: Sequence[Event], counts: Mapping[tuple[str, str], Mapping[int, int]]) -> Cause:

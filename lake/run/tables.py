@@ -519,18 +519,20 @@ class TableRun:
                     "address": self.job.writes, "run": intent.run, "at": at, "rule": c.rule, "column": c.column, "severity": c.severity,
                     "success": c.success, "observed": c.observed, "threshold": c.threshold, "unexpected": c.unexpected, "message": c.message,
                     "on_fail": c.on_fail, "judged_by": c.judged_by, "rows": c.rows, "examples": list(c.examples), "inputs": inputs,
+                    "why": c.why or None,
                 }
                 for c in verdict.checks
             ],
         )  # fmt: skip
         reached(f"checked:{self.job.writes}")
         if verdict.refusals:
-            told = "; ".join(c.message for c in verdict.refusals)
+            told = "; ".join(ops.told(c.message, c.why) for c in verdict.refusals)
             raise BatchRefused(
                 f"{self.job.writes} run {intent.run}: the gate refused {staged.rows:,} rows: {told}",
                 next_step=f"lake show {self.job.writes}   # its last verdict; then mend the data, or its file in expectations/",
             )
-        return staged, _Figures(rows + problems, away.rows + problems, by_file, "; ".join(f"warning: {c.message}" for c in verdict.warnings))
+        warned = "; ".join(f"warning: {ops.told(c.message, c.why)}" for c in verdict.warnings)
+        return staged, _Figures(rows + problems, away.rows + problems, by_file, warned)
 
     def _past(self) -> History:
         """What the suite asks of the last accepted batches."""

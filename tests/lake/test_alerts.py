@@ -82,8 +82,9 @@ def refused_lake(folder: Path, told: str | None, on: str = "warning") -> Lake:
         inputs={"bronze.a": [None, 4]},
     )
     books.check(
-        "silver.texts", "expect_table_row_count_to_be_between", False, column=None, observed="9", threshold='{"min_value": 100}', on_fail="refuse"
-    )
+        "silver.texts", "expect_table_row_count_to_be_between", False, column=None, observed="9", threshold='{"min_value": 100}', on_fail="refuse",
+        why="a source is cut off",
+    )  # fmt: skip
     books.check(
         "silver.texts", "expect_column_most_common_value_to_be_in_set", False, "warning", "saw eve@example.org", on_fail="warn",
         column="text", observed='["eve@example.org"]', threshold='{"value_set": ["x"]}',
@@ -107,7 +108,7 @@ def test_a_refused_batch_is_told_once_with_its_sentence_and_nothing_personal(tmp
     assert got["title"] == "Millrace: silver.texts refused" and got["type"] == "failure"
     said = got["message"].splitlines()
     assert "silver.texts (run 1) was refused: nothing of the batch is visible." in said
-    assert "- The batch has 9 rows; at least 100 was asked." in said
+    assert "- The batch has 9 rows; at least 100 was asked. (a source is cut off)" in said
     assert "next: lake show silver.texts" in said
     assert f"page: {tmp_path}/lake/reports/pages/tables/silver.texts/1.html" in said
     assert sum(line.startswith("- ") for line in said) == 1  # what warns or sets rows aside did not refuse it

@@ -139,11 +139,11 @@ def test_the_last_verdict_stays_in_sight_when_nothing_was_new(project: Path, sto
 def test_a_refused_run_stands_in_red_above_the_rows_that_stand(project: Path, store: Store) -> None:
     write(store, "silver.notes", [note("a")])
     ops.append(store, "runs", [event("silver.notes", 1, "published"), event("silver.notes", 2, "refused", message="too short")])
-    ops.append(store, "checks", [check("silver.notes", 1, "unique", True), check("silver.notes", 2, "length", False)])
+    ops.append(store, "checks", [check("silver.notes", 1, "unique", True), check("silver.notes", 2, "length", False) | {"why": "a form has changed"}])
     card = said(look.describe(store, "silver.notes"))
     assert "last published 2026-03-01 04:01 UTC by run 1" in card
     assert "run 2 refused: too short" in card
-    assert "refuse: length of run 2" in card
+    assert "refuse: length of run 2 (a form has changed)" in card
 
 
 @pytest.mark.parametrize(

@@ -149,11 +149,12 @@ def test_a_rule_that_is_written_twice_keeps_its_two_lines(tmp_path: Path) -> Non
 def test_a_rule_says_why_it_is_asked(tmp_path: Path) -> None:
     lake = lakes.lake_in(tmp_path)
     books = lakes.Books(lake.store, lake.night, lakes.BEGAN)
-    books.check("silver.texts", "expect_table_row_count_to_be_between", observed="9", threshold='{"min_value": 1}')
+    why = "A run that read rows and kept none has lost them."
+    books.check("silver.texts", "expect_table_row_count_to_be_between", observed="9", threshold='{"min_value": 1}', why=why)
     books.check("silver.texts", "expect_table_row_count_to_be_between", observed="9", threshold='{"min_value": 2}')
     books.run("silver.texts", "published", kept=9, version=1)
     books.close()
-    assert [r.why for r in facts(lake).rules] == ["A run that read rows and kept none has lost them.", ""]
+    assert [r.why for r in facts(lake).rules] == [why, ""]
 
 
 def test_files_of_a_run_are_named_and_a_changed_job_is_told(tmp_path: Path) -> None:
